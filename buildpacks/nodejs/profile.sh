@@ -1,0 +1,3 @@
+# Sourced before every process of the app.
+export PATH="$HOME/.node/bin:$HOME/node_modules/.bin:$PATH"
+export NODE_ENV="${NODE_ENV:-production}"

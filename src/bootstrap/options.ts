@@ -1,0 +1,108 @@
+// The options of script/up and script/down, as people type them.
+
+import { parseArgs } from 'node:util';
+import { bootstrapErrors } from './errors.ts';
+
+export interface UpOptions {
+  home: string;
+  isBare: boolean;
+  /** Absent: what an earlier run chose, or the default. */
+  domain?: string;
+  httpPort?: number;
+  httpsPort?: number;
+  certificateFile?: string;
+  keyFile?: string;
+}
+
+export const upHelp = `Usage: script/up [options]
+
+Brings Gantry up on this machine, or up to this checkout's version. Nothing that runs is disturbed.
+
+  --bare                leave the sample app out
+  --domain NAME         serve API, git and apps under NAME over HTTPS, for other machines too (default: gantry.localhost)
+  --cert FILE           with --domain: certificate chain for NAME and *.NAME, PEM (default: one of Gantry's own authority)
+  --key FILE            with --cert: its private key, PEM
+  --http-port PORT      (default: 80 when free, else the next free one from 8080)
+  --https-port PORT     (default: 443 when free, else the next free one from 8443)
+  --home FOLDER         where everything is kept (default: /var/lib/gantry)
+  --help                this text
+`;
+
+export const downHelp = `Usage: script/down [options]
+
+Removes everything Gantry made on this machine, apps and their data included. Docker stays.
+
+  --yes                 do not ask
+  --home FOLDER         where everything is kept (default: /var/lib/gantry)
+  --help                this text
+`;
+
+const domainPattern =
+  /^(?=.{1,200}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/;
+
+/** Undefined when help was asked for. */
+export function parseUp(args: string[]): UpOptions | undefined {
+  const { values } = parse(args, {
+    bare: { type: 'boolean' },
+    domain: { type: 'string' },
+    cert: { type: 'string' },
+    key: { type: 'string' },
+    'http-port': { type: 'string' },
+    'https-port': { type: 'string' },
+    home: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (values.help) return undefined;
+  const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined);
+  const domain = text('domain')?.toLowerCase();
+  if (domain !== undefined && !domainPattern.test(domain)) {
+    throw bootstrapErrors.option(`--domain ${domain} is not a domain name like apps.example.com`);
+  }
+  const [certificateFile, keyFile] = [text('cert'), text('key')];
+  if ((certificateFile === undefined) !== (keyFile === undefined)) {
+    throw bootstrapErrors.option('--cert and --key go together');
+  }
+  const httpPort = parsePort('--http-port', text('http-port'));
+  const httpsPort = parsePort('--https-port', text('https-port'));
+  return {
+    home: text('home') ?? '/var/lib/gantry',
+    isBare: values.bare === true,
+    ...(domain ? { domain } : {}),
+    ...(httpPort ? { httpPort } : {}),
+    ...(httpsPort ? { httpsPort } : {}),
+    ...(certificateFile && keyFile ? { certificateFile, keyFile } : {}),
+  };
+}
+
+export function parseDown(args: string[]): { home: string; isYes: boolean } | undefined {
+  const { values } = parse(args, {
+    yes: { type: 'boolean' },
+    home: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (values.help) return undefined;
+  return {
+    home: typeof values.home === 'string' ? values.home : '/var/lib/gantry',
+    isYes: values.yes === true,
+  };
+}
+
+function parsePort(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw bootstrapErrors.option(`${name} ${text} is not a port from 1 to 65535`);
+}
+
+type ArgumentOptions = NonNullable<Parameters<typeof parseArgs>[0]>['options'];
+
+function parse(args: string[], options: NonNullable<ArgumentOptions>) {
+  try {
+    return parseArgs({ args, options, allowPositionals: false }) as {
+      values: Record<string, string | boolean | undefined>;
+    };
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message.split('.')[0] : String(cause);
+    throw bootstrapErrors.option(`${text}; see --help`, { cause });
+  }
+}

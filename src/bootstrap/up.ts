@@ -1,0 +1,241 @@
+// The story of `script/up`, from images to an answer. Every step looks first and changes only what differs.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock } from '#core/clock';
+import { silentLog } from '#core/log';
+import { systemRandom } from '#core/random';
+import { createHostClient } from '#layer0/host/client';
+import { createRemoteStore, type Store } from '#layer0/store/client';
+import {
+  type App,
+  appKey,
+  appNameKey,
+  type KeptMark,
+  keptImageKey,
+  keptImagePrefix,
+} from '#layer1/controller/wire';
+import { type Certificate, certificateKey } from '#layer1/router/wire';
+import { type CertificateFiles, certificateRecord, ensureOwn, readGiven } from './certificates.ts';
+import { run } from './command.ts';
+import { dnsPlan, ensureContainer, hostPlan } from './containers.ts';
+import { ensureRoutes } from './domain.ts';
+import { ensureImages, imageId, type PlatformImages } from './images.ts';
+import {
+  applyPlan,
+  observe,
+  type Plan,
+  planInstall,
+  sealedInternalKey,
+  type Wanted,
+} from './install.ts';
+import { chooseMachine, type Machine, writeMachine } from './machine-file.ts';
+import type { UpOptions } from './options.ts';
+import type { Progress } from './progress.ts';
+import { askSample, deploySample, sampleApp } from './sample.ts';
+import { systemProcesses } from './system-app.ts';
+import { ensureCliConfig, findPerson, installCommand } from './user.ts';
+import { waitForApi, waitForDeployment, waitForLayer0 } from './wait.ts';
+
+export interface UpDeps {
+  checkout: string;
+  progress: Progress;
+  env: Record<string, string | undefined>;
+}
+
+export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
+  const { checkout, progress } = deps;
+  const machine = await chooseMachine(options);
+  await writeMachine(machine);
+  const images = await ensureImages(checkout, progress);
+  const layer0 = await startLayer0(machine, images, progress);
+  try {
+    const caFile = await ensureCertificate(options, machine, layer0);
+    await startSystemApp({ machine, images, layer0, progress });
+    await installCommand(checkout);
+    const person = await findPerson(deps.env);
+    const cluster = await ensureCliConfig(person, machine, layer0.store, caFile);
+    await progress.step('waiting for the API', () => waitForApi(cluster));
+    const known = await layer0.store.get<{ app: string }>(appNameKey(sampleApp));
+    const sample = known && (await layer0.store.get<App>(appKey(known.value.app)))?.value;
+    if (!options.isBare && !known)
+      await deploySample({ checkout, machine, person, progress, env: deps.env });
+    await sayWhatIsThere({
+      machine,
+      hasSample: known ? sample?.currentRelease !== undefined : !options.isBare,
+      hasEmptySample: known !== undefined && sample?.currentRelease === undefined,
+      progress,
+      url: cluster.url,
+    });
+  } finally {
+    await layer0.close();
+  }
+}
+
+interface Layer0 {
+  store: Store;
+  host: ReturnType<typeof createHostClient>;
+  close(): Promise<void>;
+}
+
+async function startLayer0(
+  machine: Machine,
+  images: PlatformImages,
+  progress: Progress,
+): Promise<Layer0> {
+  for (const folder of ['run', 'dns', 'proxy', 'logs', 'volumes', 'store']) {
+    await mkdir(join(machine.home, folder), { recursive: true, mode: 0o750 });
+  }
+  const baseUrl = `unix:${machine.home}/run/host.sock`;
+  const isNew = await progress.step('starting the host daemon and DNS', async () => {
+    const isChanged = await ensureContainer(hostPlan(machine, images.system, images.version));
+    await ensureContainer(dnsPlan(machine, images.system));
+    await waitForLayer0(baseUrl);
+    return isChanged;
+  });
+  if (isNew)
+    progress.line(`  host ${machine.name} (${machine.hostId}) runs version ${images.version}`);
+  const store = createRemoteStore({
+    baseUrl,
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  const host = createHostClient({ baseUrl });
+  const close = async () => {
+    host.close();
+    await store.close();
+  };
+  return { store, host, close };
+}
+
+/** The certificate for the domain into the store, where the router finds it. Answers the file clients must trust. */
+async function ensureCertificate(
+  options: UpOptions,
+  machine: Machine,
+  { store, host }: Layer0,
+): Promise<string | undefined> {
+  const { certificateFile, keyFile } = options;
+  const known = await store.get<Certificate>(certificateKey(machine.domain));
+  const isGiven = certificateFile !== undefined && keyFile !== undefined;
+  const files: CertificateFiles = isGiven
+    ? await readGiven(certificateFile, keyFile, machine.domain)
+    : await ensureOwn(machine.home, machine.domain);
+  const own = isGiven ? undefined : join(machine.home, 'ca', 'ca.crt');
+  if (known?.value.certificatePem === files.certificatePem) return machine.isTls ? own : undefined;
+  // A certificate given in an earlier run stays until another one is given.
+  const earlier = known?.value.certificatePem;
+  if (!isGiven && earlier !== undefined && !(await isOwn(earlier, files.caPem))) return undefined;
+  const sealed = await host.seal(`certificate/${machine.domain}`, files.keyPem);
+  const record = certificateRecord(machine.domain, files, sealed);
+  await store.txn({
+    compare: [],
+    operations: [{ put: certificateKey(machine.domain), value: record }],
+  });
+  return machine.isTls ? own : undefined;
+}
+
+async function isOwn(certificatePem: string, caPem: string | undefined): Promise<boolean> {
+  if (caPem === undefined) return false;
+  const { X509Certificate } = await import('node:crypto');
+  return new X509Certificate(certificatePem).verify(new X509Certificate(caPem).publicKey);
+}
+
+interface StartOptions {
+  machine: Machine;
+  images: PlatformImages;
+  layer0: Layer0;
+  progress: Progress;
+}
+
+async function startSystemApp({ machine, images, layer0, progress }: StartOptions): Promise<void> {
+  const { store, host } = layer0;
+  const [image, stackImage] = [await imageId(images.system), await imageId(images.stack)];
+  await keepImages(store, [await imageId(images.base), stackImage, image]);
+  const seen = await observe(store);
+  const processes = systemProcesses({
+    machine,
+    image,
+    stackImage,
+    engineDataRoot: (await run('docker', ['info', '--format', '{{.DockerRootDir}}'])).trim(),
+    sealedInternalKey: await sealedInternalKey(seen, host),
+  });
+  const current = seen.releases.find(({ id }) => id === seen.app?.currentRelease);
+  if (seen.app) await ensureRoutes({ store, clock: systemClock }, current, machine);
+  const wanted = { machine, processes, sourceVersion: images.version };
+  const isLed = await carryOut(planInstall(seen, processes), wanted, { layer0, progress });
+  // The second look sees that nobody leads, and puts the formation back.
+  if (!isLed) {
+    const now = planInstall(await observe(store), processes);
+    await carryOut(now, wanted, { layer0, progress });
+  }
+}
+
+/** False when a deployment was written and nobody is there to roll it out. */
+async function carryOut(
+  plan: Plan,
+  wanted: Wanted,
+  { layer0, progress }: Pick<StartOptions, 'layer0' | 'progress'>,
+): Promise<boolean> {
+  if (plan.kind === 'nothing') return true;
+  const { store, host } = layer0;
+  const titles = {
+    install: 'starting the platform',
+    deploy: 'deploying this version of the platform',
+    restore: 'putting the platform back: no controller answers',
+  };
+  return progress.step(titles[plan.kind], async (detail) => {
+    const { deployment } = await applyPlan(plan, wanted, { store, host, clock: systemClock });
+    return deployment === undefined || waitForDeployment(store, deployment, detail);
+  });
+}
+
+const keptFor = 'the platform';
+
+/** The collector leaves these alone: no release names them, and yet they are needed. */
+async function keepImages(store: Store, ids: string[]): Promise<void> {
+  const marks = await store.list<KeptMark>(keptImagePrefix);
+  const ours = marks.entries.filter(({ value }) => value.keptFor === keptFor).map(({ key }) => key);
+  const wanted = ids.map(keptImageKey);
+  const operations = [
+    ...wanted.filter((key) => !ours.includes(key)).map((key) => ({ put: key, value: { keptFor } })),
+    // Of earlier versions: what a release of app gantry still needs, the controller marks itself.
+    ...ours.filter((key) => !wanted.includes(key)).map((key) => ({ delete: key })),
+  ];
+  if (operations.length > 0) await store.txn({ compare: [], operations });
+}
+
+interface Summary {
+  machine: Machine;
+  hasSample: boolean;
+  /** The app is there and nothing was ever deployed: an earlier run broke off. */
+  hasEmptySample: boolean;
+  progress: Progress;
+  url: string;
+}
+
+async function sayWhatIsThere(summary: Summary): Promise<void> {
+  const { machine, hasSample, hasEmptySample, progress, url } = summary;
+  const suffix = machine.httpPort === 80 ? '' : `:${machine.httpPort}`;
+  progress.line('');
+  progress.line(`Gantry is up. API: ${url}`);
+  if (machine.httpPort !== 80 || machine.httpsPort !== 443)
+    progress.line(
+      `HTTP is on port ${machine.httpPort} and HTTPS on ${machine.httpsPort}: 80 and 443 were not both free, or others were asked for.`,
+    );
+  if (hasSample) {
+    const said = await askSample(machine).then(
+      (answer) => `answers: ${answer.split('\n')[0]?.slice(0, 120)}`,
+      (error: Error) => `does not answer (${error.message}); see gantry ps -a ${sampleApp}`,
+    );
+    progress.line(`Sample app: http://${sampleApp}.${machine.domain}${suffix}/ ${said}`);
+  }
+  if (hasEmptySample)
+    progress.line(
+      `App ${sampleApp} has no code; to get the sample: gantry delete -a ${sampleApp} --yes, then script/up`,
+    );
+  progress.line('');
+  progress.line('Next, in a repository of your own:');
+  progress.line('  gantry create shop && git push gantry main');
+  progress.line('  gantry ps -a shop; gantry log -f -a shop; gantry --help');
+}

@@ -1,0 +1,55 @@
+// `gantry ps`: what runs, and of what does not, why.
+
+import type { JobView } from '#layer1/controller/client';
+import type { Call } from '../command.ts';
+import { stateColour } from '../paint.ts';
+import { durationText } from '../units.ts';
+
+/** Process types of jobs that run once. */
+const oneOffTypes = ['run', 'build'];
+
+export async function listProcesses(call: Call): Promise<undefined> {
+  const { out, args, io } = call;
+  const { api, app } = await call.target();
+  const jobs = await api.listJobs(app);
+  if (args.has('json')) return out.json(jobs);
+  const shown = args.has('all') ? jobs : jobs.filter((job) => !isOver(job));
+  const now = io.clock.now();
+  if (shown.length === 0) out.note(`No process of ${app} runs${await whyNone(call)}.`);
+  else
+    out.table(
+      ['NAME', 'STATE', 'SINCE', 'RELEASE', 'REASON'],
+      shown.map((job) => [
+        job.name,
+        { text: stateText(job), colour: stateColour(stateText(job)) },
+        durationText(now - (job.startedAt ?? job.createdAt)),
+        `v${job.version}`,
+        reasonText(job),
+      ]),
+    );
+  const hidden = jobs.length - shown.length;
+  if (hidden > 0) out.note(`${hidden} that ended not shown; gantry ps --all shows them`, 'dim');
+}
+
+function isOver({ state, type }: JobView): boolean {
+  return state === 'down' || (state === 'failed' && oneOffTypes.includes(type));
+}
+
+export function stateText({ state, isHealthy }: JobView): string {
+  return state === 'up' && !isHealthy ? 'up, unhealthy' : state;
+}
+
+function reasonText({ reason, state, exitCode }: JobView): string {
+  if (reason !== undefined) return reason;
+  return exitCode !== undefined && (state === 'failed' || state === 'down')
+    ? `exit ${exitCode}`
+    : '';
+}
+
+async function whyNone(call: Call): Promise<string> {
+  const { api, app } = await call.target();
+  const { currentVersion } = await api.readApp(app);
+  return currentVersion === undefined
+    ? '; it has no release yet: push code or deploy an image'
+    : `; gantry scale web=1 -a ${app} starts one`;
+}

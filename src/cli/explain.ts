@@ -1,0 +1,53 @@
+// An error as the one sentence an operator needs at three in the morning, what more there is to know, and an exit code.
+
+import type { AppError } from '#core/errors';
+import type { Cluster } from './clusters.ts';
+import { exitCodeOf } from './exit-codes.ts';
+
+export interface Explanation {
+  sentence: string;
+  details: string[];
+  exitCode: number;
+}
+
+type Known = Pick<AppError, 'code' | 'status' | 'message' | 'detail'>;
+
+export function explain(error: Known, cluster: Cluster | undefined): Explanation {
+  return {
+    sentence: sentenceOf(error, cluster),
+    details: detailsOf(error.detail),
+    exitCode: exitCodeOf(error),
+  };
+}
+
+function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefined): string {
+  const url = cluster?.url ?? 'the API';
+  if (code === 'core.unreachable' && status === 503) {
+    const at = cluster?.address === undefined ? '' : ` (at ${cluster.address})`;
+    const advice = /certificate/.test(message)
+      ? 'name its authority: `gantry login URL --ca FILE`'
+      : 'is Gantry running there? `script/up` starts it';
+    return `cannot reach the API at ${url}${at}: ${causeOf(message)}; ${advice}`;
+  }
+  if (code === 'core.unreachable')
+    return `${url} answered what is no API of Gantry (${causeOf(message)}); check the URL in \`gantry status\``;
+  if (code === 'core.timeout')
+    return `${url} did not answer: ${causeOf(message)}; \`gantry doctor\` says more`;
+  if (status === 401)
+    return `${url} refused the token of cluster ${cluster?.name ?? '?'}: ${message}; \`gantry login\` sets a new one`;
+  if (code === 'core.internal') return `${message}; this is a bug: GANTRY_DEBUG=1 shows where`;
+  return message;
+}
+
+/** What Node or the router said, without the request that our client puts before it. */
+function causeOf(message: string): string {
+  return message.replace(/^[A-Z]+ \/\S*(?: at \S+)?: /, '').replace(/\s+/g, ' ');
+}
+
+/** Texts, and fields with what is wrong with them where the sentence has not named them. */
+function detailsOf(detail: unknown): string[] {
+  if (typeof detail === 'string') return detail.split('\n');
+  if (Array.isArray(detail))
+    return detail.filter((item): item is string => typeof item === 'string');
+  return [];
+}

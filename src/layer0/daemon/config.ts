@@ -1,0 +1,53 @@
+// Who this machine is: settings that script/up gives the daemon once.
+
+import { numberSetting, textSetting } from '#core/config';
+
+export const daemonSettings = {
+  home: textSetting({
+    env: 'GANTRY_HOME',
+    doc: 'The one folder of Gantry on a machine; containers see it under the same path.',
+    fallback: '/var/lib/gantry',
+  }),
+  clusterId: textSetting({
+    env: 'GANTRY_CLUSTER_ID',
+    doc: 'Which cluster this machine belongs to: a label of everything Gantry makes.',
+  }),
+  hostId: textSetting({ env: 'GANTRY_HOST_ID', doc: 'This machine in the cluster.' }),
+  hostName: textSetting({ env: 'GANTRY_HOST_NAME', doc: 'The same for people.' }),
+  hostAddress: textSetting({
+    env: 'GANTRY_HOST_ADDRESS',
+    doc: 'Where other machines reach this one.',
+  }),
+  version: textSetting({
+    env: 'GANTRY_VERSION',
+    doc: 'Which sources this daemon was built from.',
+    fallback: 'development',
+  }),
+  engineSocket: textSetting({
+    env: 'GANTRY_ENGINE_SOCKET',
+    doc: "The container engine's socket, in a folder that was mounted whole.",
+    fallback: '/var/run/docker.sock',
+  }),
+  domain: textSetting({
+    env: 'GANTRY_DOMAIN',
+    doc: 'Names below it lead to the router, from inside containers too.',
+    fallback: 'gantry.localhost',
+  }),
+  httpPort: numberSetting({
+    env: 'GANTRY_HTTP_PORT',
+    doc: 'The port the router takes HTTP on: apps may reach it.',
+    fallback: 80,
+    min: 1,
+    max: 65_535,
+  }),
+  httpsPort: numberSetting({
+    env: 'GANTRY_HTTPS_PORT',
+    doc: 'The port the router takes HTTPS on: apps may reach it.',
+    fallback: 443,
+    min: 1,
+    max: 65_535,
+  }),
+};
+
+/** How often images that nothing names are looked for. */
+export const collectEveryMs = 600_000;

@@ -1,0 +1,256 @@
+// The host daemon: every component of layer 0 in one process, one API on one socket. Starting is recovery: there is no other way up.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '#core/clock';
+import type { Component } from '#core/component';
+import { readConfig, type SettingsOf } from '#core/config';
+import { createHttpServer, type HttpServer, listenUnix } from '#core/http-server';
+import type { Log } from '#core/log';
+import type { Random } from '#core/random';
+import type { Loop } from '#core/reconcile';
+import { Type } from '#core/schema';
+import {
+  createDiscovery,
+  createDnsTable,
+  type DiscoveryClient,
+  discoverySettings,
+  registerDiscoveryRoutes,
+} from '#layer0/discovery/index';
+import { hostSettings } from '#layer0/host/config';
+import { registerHostRoutes } from '#layer0/host/http';
+import { createDockerRuntime, createHost, type Host } from '#layer0/host/index';
+import { registerImageRoutes } from '#layer0/images/http';
+import { createImages, type Images } from '#layer0/images/index';
+import {
+  createFirewall,
+  createNetwork,
+  dnsListeners,
+  type Network,
+  networkSettings,
+  readList,
+  readPorts,
+  registerNetworkRoutes,
+} from '#layer0/network/index';
+import { schedulerSettings } from '#layer0/scheduler/config';
+import { registerSchedulerRoutes } from '#layer0/scheduler/http';
+import { createScheduler, type Scheduler } from '#layer0/scheduler/index';
+import { type EmbeddedStore, openSqliteStore, registerStoreRoutes } from '#layer0/store/index';
+import { daemonSettings } from './config.ts';
+import { DnsWatch } from './dns-watch.ts';
+import { createAppCollector, createImageCollector } from './housekeeping.ts';
+
+export { daemonSettings } from './config.ts';
+
+export interface DaemonDeps {
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+const settings = {
+  ...daemonSettings,
+  ...hostSettings,
+  ...networkSettings,
+  ...discoverySettings,
+  ...schedulerSettings,
+};
+export type DaemonConfig = SettingsOf<typeof settings>;
+
+export function readDaemonConfig(): DaemonConfig {
+  return readConfig(settings);
+}
+
+interface Parts {
+  store: EmbeddedStore;
+  runtime: ReturnType<typeof createDockerRuntime>;
+  discovery: DiscoveryClient;
+  network: Network;
+  images: Images;
+  host: Host;
+  scheduler: Scheduler;
+  dnsTable: { start(): void | Promise<void>; stop(): Promise<void> };
+  /** What collects and what watches. */
+  loops: Loop[];
+}
+
+export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component {
+  let parts: Parts | undefined;
+  let server: HttpServer | undefined;
+  return {
+    async start() {
+      parts = await createParts(deps, config);
+      server = createHttpServer({ log: deps.log });
+      registerRoutes(server, parts, { deps, config });
+      await parts.network.start();
+      await parts.images.start();
+      await parts.host.start();
+      await parts.scheduler.start();
+      await parts.dnsTable.start();
+      for (const loop of parts.loops) loop.start();
+      await listenUnix(server, join(config.home, 'run', 'host.sock'));
+      deps.log.info({ host: config.hostId, version: config.version }, 'the host daemon is up');
+    },
+    /** What runs on this machine goes on running: only this process lets go. */
+    async stop() {
+      await server?.close();
+      if (!parts) return;
+      for (const loop of parts.loops) await loop.stop();
+      await parts.dnsTable.stop();
+      await parts.scheduler.stop();
+      await parts.host.stop();
+      await parts.discovery.abandon();
+      await parts.images.stop();
+      await parts.network.stop();
+      await parts.store.close();
+      parts.runtime.close();
+      parts = undefined;
+    },
+    status: () => (parts ? statusOf(parts) : { state: 'starting' }),
+  };
+}
+
+async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Parts> {
+  const { clock, random } = deps;
+  const log = (component: string) => deps.log.child({ part: component });
+  await mkdir(join(config.home, 'dns'), { recursive: true });
+  const store = await openSqliteStore({
+    folder: join(config.home, 'store'),
+    clock,
+    random,
+    log: log('store'),
+  });
+  const runtime = createDockerRuntime({
+    socketPath: config.engineSocket,
+    clock,
+    random,
+    log: log('engine'),
+  });
+  const discovery = createDiscovery({ store, clock, random, log: log('discovery') });
+  const network = createDaemonNetwork({ deps, config, store, runtime });
+  const hostConfig = { ...config, name: config.hostName, address: config.hostAddress };
+  const dnsWatch = new DnsWatch({
+    address: async () => dnsListeners(await network.list())[0]?.address,
+    clock,
+    random,
+    log: log('dns-watch'),
+  });
+  const dns = () => dnsWatch.report();
+  const host = createHost(
+    { runtime, store, network, discovery, dns, clock, random, log: log('host') },
+    hostConfig,
+  );
+  const images = createImages({
+    runtime,
+    clock,
+    log: log('images'),
+    buildNetwork: () => network.ensureBuildNetwork(),
+    containerOf: async (jobId) => (await host.streams.logFiles(jobId)).at(-1)?.containerId,
+  });
+  const scheduler = createScheduler(
+    { store, clock, random, log: log('scheduler'), identity: config.hostId },
+    config,
+  );
+  const dnsTable = createDnsTable(
+    {
+      discovery,
+      clock,
+      random,
+      log: log('dns-table'),
+      watchListeners: (callback) => network.watch((networks) => callback(dnsListeners(networks))),
+    },
+    {
+      path: join(config.home, 'dns', 'table.json'),
+      domain: config.serviceDomain,
+      routerSuffixes: [config.domain],
+    },
+  );
+  const housekeeping = {
+    store,
+    network,
+    images,
+    containers: runtime,
+    clock,
+    random,
+    log: log('housekeeping'),
+  };
+  const loops = [
+    dnsWatch.loop,
+    createAppCollector(housekeeping, join(config.home, 'volumes')),
+    createImageCollector(housekeeping),
+  ];
+  return { store, runtime, discovery, network, images, host, scheduler, dnsTable, loops };
+}
+
+interface NetworkParts {
+  deps: DaemonDeps;
+  config: DaemonConfig;
+  store: EmbeddedStore;
+  runtime: Parts['runtime'];
+}
+
+function createDaemonNetwork({ deps, config, store, runtime }: NetworkParts): Network {
+  const { clock, random } = deps;
+  const log = deps.log.child({ part: 'network' });
+  const { clusterId: cluster, pool, prefixLength, mtu } = config;
+  const routerPorts = new Set([
+    String(config.httpPort),
+    String(config.httpsPort),
+    ...readPorts(config.routerPorts),
+  ]);
+  const firewall = createFirewall(
+    { log },
+    {
+      cluster,
+      pool,
+      routerPorts: [...routerPorts],
+      extraBridges: readList(config.untrustedBridges),
+    },
+  );
+  const domain = config.serviceDomain;
+  return createNetwork(
+    { store, runtime, firewall, clock, random, log },
+    { cluster, pool, prefixLength, mtu, domain },
+  );
+}
+
+/** All of the layer-0 API. */
+export function registerRoutes(
+  server: HttpServer,
+  parts: Parts,
+  { deps, config }: { deps: DaemonDeps; config: DaemonConfig },
+): void {
+  const { clock } = deps;
+  registerStoreRoutes(server, parts.store, { clock });
+  registerHostRoutes(server, parts.host);
+  registerImageRoutes(server, parts.images, { clock });
+  registerSchedulerRoutes(server, parts.scheduler);
+  registerDiscoveryRoutes(server, { discovery: parts.discovery, store: parts.store, clock });
+  registerNetworkRoutes(server, { network: parts.network });
+  server.get(
+    '/status',
+    {
+      schema: {
+        summary: 'What the host daemon is doing, for doctor',
+        tags: ['status'],
+        response: { 200: Type.Record(Type.String(), Type.Unknown()) },
+      },
+    },
+    () => ({
+      host: config.hostId,
+      version: config.version,
+      ...statusOf(parts),
+    }),
+  );
+}
+
+function statusOf(parts: Parts): Record<string, unknown> {
+  return {
+    store: parts.store.status(),
+    ...parts.host.status(),
+    ...parts.scheduler.status(),
+    ...parts.network.status(),
+    ...parts.images.status(),
+    loops: parts.loops.map((loop) => loop.status()),
+  };
+}

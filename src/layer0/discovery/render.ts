@@ -1,0 +1,107 @@
+// A configuration file rendered from what is known: written whole and only when it changed, then the program that reads it
+// is told. Triggers that come together are one write; a failed reload is tried again although the file is right by then.
+
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import type { Clock } from '#core/clock';
+import type { Log } from '#core/log';
+import type { Random } from '#core/random';
+import { createLoop, type LoopStatus } from '#core/reconcile';
+
+export interface RendererDeps {
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+export interface RendererOptions {
+  path: string;
+  /** The whole file; undefined when not enough is known yet to write one. Pure: called as often as anything changes. */
+  render(): string | undefined;
+  /** Subscribes to whatever `render` reads; returns how to stop. */
+  watch(trigger: () => void): () => void;
+  /** Tells the reader of the file. Called once for each content, and again after it failed. */
+  reload?(path: string, signal: AbortSignal): Promise<void>;
+  /** Mode of the file; 0644 when absent. */
+  mode?: number;
+  /** Renders again this often without being told, for what no watch can see, milliseconds. */
+  resyncMs?: number;
+}
+
+export interface Renderer {
+  start(): void;
+  stop(): Promise<void>;
+  /** Asks for a look: cheap when nothing changed. */
+  trigger(): void;
+  status(): { writes: number; loop: LoopStatus };
+}
+
+const defaultResyncMs = 30_000;
+
+export function createRenderer(deps: RendererDeps, options: RendererOptions): Renderer {
+  const { path } = options;
+  let unwatch: (() => void) | undefined;
+  let onDisk: string | undefined;
+  /** What the reader was last told about; a reload that is owed survives a failure. */
+  let told: string | undefined;
+  let writes = 0;
+
+  const loop = createLoop({
+    name: `render ${path}`,
+    resyncMs: options.resyncMs ?? defaultResyncMs,
+    ...deps,
+    async run(signal) {
+      const text = options.render();
+      if (text === undefined) return;
+      onDisk ??= await readIfThere(path);
+      if (text !== onDisk) {
+        await writeAtomically(path, text, options.mode ?? 0o644);
+        onDisk = text;
+        writes++;
+      }
+      if (told === text) return;
+      await options.reload?.(path, signal);
+      told = text;
+    },
+  });
+
+  return {
+    start() {
+      unwatch ??= options.watch(() => loop.trigger());
+      loop.start();
+    },
+    async stop() {
+      unwatch?.();
+      unwatch = undefined;
+      await loop.stop();
+    },
+    trigger: () => loop.trigger(),
+    status: () => ({ writes, loop: loop.status() }),
+  };
+}
+
+/** A reader sees the old file or the new one, also after a power cut. */
+export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
+  const next = `${path}.next`;
+  try {
+    const file = await open(next, 'w', mode);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(next, path);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw error;
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,9 @@
+// Is the image on this machine? Nothing can be started without it.
+
+import { done, type Executor } from './outcome.ts';
+
+export const checkImage: Executor<'checkImage'> = async (step, _view, deps) => {
+  if (await deps.runtime.image(step.image)) return done;
+  const reason = `the image ${step.image} is not on this machine: deploy or import it again`;
+  return { failed: { reason, isFinal: false } };
+};

@@ -1,0 +1,134 @@
+// Makes the machine known: its record, a key that lives as long as the agent's lease, and an instance of service `host`.
+
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '#core/clock';
+import { hasCode } from '#core/errors';
+import type { Log } from '#core/log';
+import type { Random } from '#core/random';
+import { createLoop, type Loop, type LoopStatus } from '#core/reconcile';
+import type { DiscoveryClient } from '#layer0/discovery/client';
+import type { Store } from '#layer0/store/client';
+import { aliveTtlMs, type HostConfig } from './config.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import { type Host, hostAlivePrefix, hostKey } from './wire.ts';
+
+export interface RegistrationDeps {
+  store: Store;
+  runtime: Pick<Runtime, 'info'>;
+  discovery: Pick<DiscoveryClient, 'register' | 'deregister'>;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Instead of asking the kernel. */
+  bootId?: () => Promise<string>;
+}
+
+const service = 'host';
+
+export class HostRegistration {
+  readonly #deps: RegistrationDeps;
+  readonly #config: HostConfig;
+  readonly #loop: Loop;
+  #lease: string | undefined;
+  #host: Host | undefined;
+  #bootId = 'unknown';
+
+  constructor(deps: RegistrationDeps, config: HostConfig) {
+    this.#deps = deps;
+    this.#config = config;
+    this.#loop = createLoop({
+      name: 'host-registration',
+      run: () => this.#pass(),
+      resyncMs: aliveTtlMs / 4,
+      backoff: { minMs: 100, maxMs: aliveTtlMs / 8 },
+      clock: deps.clock,
+      random: deps.random,
+      log: deps.log,
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#bootId = await (this.#deps.bootId ?? readBootId)();
+    this.#loop.start();
+  }
+
+  /** Leaves the record: a host that is being restarted is still a host. Its lease runs out by itself. */
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  /** The engine came back, maybe as another version: says it again. */
+  refresh(): void {
+    this.#host = undefined;
+    this.#loop.trigger();
+  }
+
+  status(): LoopStatus {
+    return this.#loop.status();
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#lease !== undefined && !(await this.#keepAlive(this.#lease))) this.#lease = undefined;
+    if (this.#lease !== undefined && this.#host) return;
+    const host = await this.#describe();
+    const { store, discovery } = this.#deps;
+    const lease = this.#lease ?? (await store.grantLease(aliveTtlMs)).id;
+    await store.txn({
+      compare: [],
+      operations: [
+        { put: hostKey(host.id), value: host },
+        { put: `${hostAlivePrefix}${host.id}`, value: { bootId: host.bootId }, lease },
+      ],
+    });
+    this.#lease = lease;
+    this.#host = host;
+    await discovery.register({
+      id: `${host.id}.${service}`,
+      service,
+      address: host.address,
+      port: 0,
+      ports: {},
+      state: 'up',
+      host: host.id,
+      createdAt: host.registeredAt,
+      metadata: { name: host.name, version: host.version },
+    });
+  }
+
+  async #keepAlive(lease: string): Promise<boolean> {
+    try {
+      await this.#deps.store.keepAlive(lease);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'store.leaseNotFound')) return false;
+      throw error;
+    }
+  }
+
+  async #describe(): Promise<Host> {
+    const { store, runtime, clock } = this.#deps;
+    const { hostId, name, address, version, memoryReserveBytes } = this.#config;
+    const [info, known] = await Promise.all([runtime.info(), store.get<Host>(hostKey(hostId))]);
+    return {
+      id: hostId,
+      name,
+      address,
+      engineVersion: info.version,
+      bootId: this.#bootId,
+      version,
+      memoryBytes: Math.max(0, info.memoryBytes - memoryReserveBytes),
+      cpuMillis: info.cpus * 1000,
+      registeredAt: known?.value.registeredAt ?? clock.now(),
+    };
+  }
+}
+
+/** `unknown` where the kernel does not say: the machine is still usable. */
+async function readBootId(): Promise<string> {
+  try {
+    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'EACCES')) return 'unknown';
+    throw error;
+  }
+}

@@ -1,0 +1,118 @@
+// What a host says about itself and its jobs. One key, one writer:
+//   hosts/<id>               the machine itself: who it is, what it has           (host agent)
+//   host/alive/<id>          present while the agent's lease lives                (host agent, lease)
+//   host/tags/<id>           what an operator says about it                       (operator, through the API)
+//   host/status/<jobId>      how far a job is, here                               (the host it is placed on)
+
+import { oneOf, type Static, Type } from '#core/schema';
+
+export const hostPrefix = 'hosts/';
+export const hostAlivePrefix = 'host/alive/';
+export const hostTagsPrefix = 'host/tags/';
+export const statusPrefix = 'host/status/';
+export const hostKey = (id: string) => `${hostPrefix}${id}`;
+export const statusKey = (jobId: string) => `${statusPrefix}${jobId}`;
+
+export const hostSchema = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  address: Type.String({ description: 'Where other hosts reach it.' }),
+  engineVersion: Type.String(),
+  bootId: Type.String({ description: 'Changes with every boot of the machine.' }),
+  version: Type.String({ description: 'Of the host daemon.' }),
+  memoryBytes: Type.Integer({ description: "Given to jobs: the machine's less a reserve." }),
+  cpuMillis: Type.Integer(),
+  registeredAt: Type.Integer(),
+});
+export type Host = Static<typeof hostSchema>;
+
+/** pending and placed are the scheduler's words (no status yet); these are the host's. `(attempt, state)` only grows. */
+export const jobStates = [
+  'pending',
+  'placed',
+  'starting',
+  'up',
+  'stopping',
+  'failed',
+  'down',
+] as const;
+export type JobState = (typeof jobStates)[number];
+
+export const jobStatusSchema = Type.Object({
+  jobId: Type.String(),
+  host: Type.String(),
+  attempt: Type.Integer({ minimum: 1 }),
+  state: oneOf('starting', 'up', 'stopping', 'down', 'failed'),
+  isHealthy: Type.Boolean(),
+  /** Why it is in this state or what it waits for: `exit 1; restart 4 in 8 s`, `pulling`, `address`. */
+  reason: Type.Optional(Type.String()),
+  containerId: Type.Optional(Type.String()),
+  address: Type.Optional(
+    Type.String({
+      description: "IP of the container in its app's network, 127.0.0.1 with network=host.",
+    }),
+  ),
+  ports: Type.Record(Type.String(), Type.Integer(), {
+    description: 'Port name to the number that is really listened on.',
+  }),
+  exitCode: Type.Optional(Type.Integer()),
+  isOutOfMemory: Type.Optional(Type.Boolean()),
+  restartAt: Type.Optional(
+    Type.Integer({ description: 'When the next attempt begins, while failed and backing off.' }),
+  ),
+  restarts: Type.Optional(
+    Type.Integer({ description: 'Restarts in a row; five minutes up set it back to 0.' }),
+  ),
+  startedAt: Type.Optional(Type.Integer()),
+  endedAt: Type.Optional(Type.Integer()),
+  updatedAt: Type.Integer(),
+});
+export type JobStatus = Static<typeof jobStatusSchema>;
+
+/** The part of the host's status that others read. */
+export const unknownContainersSchema = Type.Object({
+  count: Type.Integer({
+    description:
+      'Containers of this cluster that were made under another store and have no record in this one.',
+  }),
+  names: Type.Array(Type.String(), { description: 'The first of them.' }),
+});
+export type UnknownContainers = Static<typeof unknownContainersSchema>;
+/** What the machine's DNS process looks like from outside of it. */
+export const dnsReportSchema = Type.Object({
+  address: Type.String({ description: 'Of one app network: where it was asked.' }),
+  isAnswering: Type.Boolean(),
+});
+export type DnsReport = Static<typeof dnsReportSchema>;
+export const hostReportSchema = Type.Object({
+  unknownContainers: Type.Optional(unknownContainersSchema),
+  dns: Type.Optional(dnsReportSchema),
+});
+
+/** Options of an attach, as JSON in the query of the upgrade. */
+export const attachQuerySchema = Type.Object({
+  stdin: Type.Boolean(),
+  replay: Type.Boolean(),
+});
+
+export const execQuerySchema = Type.Object({
+  command: Type.Array(Type.String({ maxLength: 8192 }), { minItems: 1, maxItems: 256 }),
+  tty: Type.Boolean(),
+  env: Type.Optional(Type.Record(Type.String(), Type.String())),
+  user: Type.Optional(Type.String({ maxLength: 64 })),
+  rows: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+  cols: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+});
+
+/** The first line of an attach or exec, before the process's bytes. */
+export const streamHeadSchema = Type.Object({
+  tty: Type.Boolean(),
+  execId: Type.Optional(Type.String()),
+});
+
+export const signalName = Type.String({ pattern: '^SIG[A-Z0-9+]{2,12}$' });
+
+export const sealSchema = Type.Object({
+  context: Type.String({ minLength: 1, maxLength: 512, description: '`<app id>/<name>`.' }),
+  text: Type.String({ maxLength: 1024 * 1024 }),
+});

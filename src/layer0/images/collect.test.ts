@@ -1,0 +1,66 @@
+// Which images does the collector name, and which never?
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type CollectInput, imagesToCollect } from './decide/collect.ts';
+import type { Image } from './wire.ts';
+
+const now = 1_000_000;
+
+function anImage(image: Partial<Image>): Image {
+  const shape = { tags: [], sizeBytes: 1, command: [], entrypoint: [], exposedPorts: [] };
+  const made = { createdAt: 0, user: '', workingDir: '', labels: { 'gantry.app': 'app-1' } };
+  return { id: 'sha256:a', ...shape, ...made, ...image };
+}
+
+function collected(images: Image[], input: Partial<CollectInput> = {}): string[] {
+  const firstSeenAt = new Map(images.map(({ id }) => [id, 0]));
+  const none = new Set<string>();
+  return imagesToCollect({ images, keep: none, firstSeenAt, now, minAgeMs: 1000, ...input });
+}
+
+test('an old image of an app that nothing names may go', () => {
+  assert.deepEqual(collected([anImage({})]), ['sha256:a']);
+});
+
+test('an image that is named stays', () => {
+  assert.deepEqual(collected([anImage({})], { keep: new Set(['sha256:a']) }), []);
+});
+
+test('an image without our label stays, whatever its age', () => {
+  assert.deepEqual(collected([anImage({ labels: {} })]), []);
+  assert.deepEqual(collected([anImage({ labels: { maintainer: 'someone' } })]), []);
+});
+
+test('base and system images stay: the installation made them', () => {
+  assert.deepEqual(collected([anImage({ labels: { 'gantry.kind': 'stack' } })]), []);
+  assert.deepEqual(collected([anImage({ labels: { 'gantry.kind': 'system' } })]), []);
+});
+
+test('what a crashed commit left behind may go', () => {
+  const labels = { 'gantry.kind': 'intermediate' };
+  assert.deepEqual(collected([anImage({ labels })]), ['sha256:a']);
+});
+
+test('what a build left on its way may go, unless somebody has named it too', () => {
+  const left = { labels: {}, tags: ['gantry/unfinished:bld-1-0'] };
+  assert.deepEqual(collected([anImage(left)]), ['sha256:a']);
+  assert.deepEqual(collected([anImage({ ...left, tags: [...left.tags, 'mine:1'] })]), []);
+  assert.deepEqual(collected([anImage({ labels: {}, tags: [] })]), []);
+});
+
+test('a fresh image stays', () => {
+  assert.deepEqual(collected([anImage({ createdAt: now - 999 })]), []);
+  assert.deepEqual(collected([anImage({ createdAt: now - 1000 })]), ['sha256:a']);
+});
+
+test('an image with an old date that has just arrived is fresh', () => {
+  const firstSeenAt = new Map([['sha256:a', now - 10]]);
+  assert.deepEqual(collected([anImage({})], { firstSeenAt }), []);
+  assert.deepEqual(collected([anImage({})], { firstSeenAt: new Map() }), []);
+});
+
+test('the oldest go first', () => {
+  const images = [anImage({ id: 'sha256:b', createdAt: 2 }), anImage({ createdAt: 1 })];
+  assert.deepEqual(collected(images), ['sha256:a', 'sha256:b']);
+});

@@ -1,0 +1,40 @@
+// Which images may go? Pure. Only what Gantry made for an app, or left half-made, is ever named; base images, system
+// images and everything that people brought themselves stay.
+
+import { type Image, imageLabels, unfinishedName } from '../wire.ts';
+
+export const intermediateKind = 'intermediate';
+
+export interface CollectInput {
+  images: Image[];
+  /** Ids that a release, a job or a container still names. */
+  keep: ReadonlySet<string>;
+  /** When this process first saw each image, milliseconds since the epoch; an image without it was never seen before. */
+  firstSeenAt: ReadonlyMap<string, number>;
+  now: number;
+  /** A fresh image may be on its way into a release that nobody has written yet. */
+  minAgeMs: number;
+  /** Only images of this app. */
+  app?: string;
+}
+
+/** Ids to remove, oldest first. */
+export function imagesToCollect(input: CollectInput): string[] {
+  return input.images
+    .filter((image) => isCollectable(image) && !input.keep.has(image.id) && isOld(image, input))
+    .filter(({ labels }) => input.app === undefined || labels[imageLabels.app] === input.app)
+    .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+    .map((image) => image.id);
+}
+
+function isCollectable({ labels, tags }: Image): boolean {
+  const kind = labels[imageLabels.kind];
+  const isUnfinished = tags.length > 0 && tags.every((tag) => tag.startsWith(`${unfinishedName}:`));
+  return isUnfinished || kind === intermediateKind || labels[imageLabels.app] !== undefined;
+}
+
+/** The date inside an imported image may be years ago: its time on this machine counts. */
+function isOld(image: Image, { firstSeenAt, now, minAgeMs }: CollectInput): boolean {
+  const since = Math.max(image.createdAt, firstSeenAt.get(image.id) ?? now);
+  return now - since >= minAgeMs;
+}

@@ -1,0 +1,177 @@
+// The routes of images: parse, call, answer. Tars come in as streams and are never held in memory.
+
+import type { IncomingMessage } from 'node:http';
+import { type Readable, Transform } from 'node:stream';
+import type { Clock } from '#core/clock';
+import { coreErrors, toAppError } from '#core/errors';
+import type { HttpServer } from '#core/http-server';
+import { parser, type Static, Type } from '#core/schema';
+import { toNdjson } from '#core/stream';
+import type { BuildOutput } from './client.ts';
+import type { Images } from './index.ts';
+import { buildOptionsSchema, commitOptionsSchema, imageSchema } from './wire.ts';
+
+/** Largest image or build context that is taken, bytes. */
+export const maxTarBytes = 16 * 1024 ** 3;
+const tarTypes = ['application/x-tar', 'application/octet-stream'];
+const tags = ['images'];
+const inspectQuery = Type.Object({ reference: Type.String({ minLength: 1, maxLength: 255 }) });
+const tagBody = Type.Object({ id: Type.String(), reference: Type.String({ maxLength: 255 }) });
+const commitBody = Type.Object({ job: Type.String(), options: commitOptionsSchema });
+const buildQuery = Type.Object({
+  options: Type.String({ description: 'Build options as JSON: dockerfile, tag, limits.' }),
+});
+const buildOptions = parser(buildOptionsSchema);
+
+export interface ImageHttpDeps {
+  clock: Clock;
+}
+
+export function registerImageRoutes(
+  server: HttpServer,
+  images: Images,
+  { clock }: ImageHttpDeps,
+): void {
+  acceptTars(server);
+  registerReads(server, images);
+  registerBuild(server, images, clock);
+  server.post(
+    '/images/import',
+    {
+      schema: {
+        summary: 'Read images in from a `docker save` stream',
+        tags,
+        response: { 200: Type.Array(imageSchema) },
+      },
+    },
+    (request) => images.import(tarOf(request.body)),
+  );
+  server.post<{ Body: Static<typeof commitBody> }>(
+    '/images/commit',
+    {
+      schema: {
+        summary: "Keep an ended job's file system as an image",
+        tags,
+        body: commitBody,
+        response: { 200: imageSchema },
+      },
+    },
+    (request) => images.commit(request.body.job, request.body.options),
+  );
+  server.post<{ Body: Static<typeof tagBody> }>(
+    '/images/tag',
+    {
+      schema: {
+        summary: 'Give an image a name',
+        tags,
+        body: tagBody,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await images.tag(request.body.id, request.body.reference);
+      return reply.status(204).send();
+    },
+  );
+}
+
+function registerReads(server: HttpServer, images: Images): void {
+  server.get(
+    '/images',
+    {
+      schema: {
+        summary: 'The images on this machine',
+        tags,
+        response: { 200: Type.Array(imageSchema) },
+      },
+    },
+    () => images.list(),
+  );
+  server.get<{ Querystring: Static<typeof inspectQuery> }>(
+    '/images/inspect',
+    {
+      schema: {
+        summary: 'One image, by id or name',
+        tags,
+        querystring: inspectQuery,
+        response: { 200: imageSchema },
+      },
+    },
+    (request) => images.inspect(request.query.reference),
+  );
+}
+
+/** The answer begins before the end is known, so a failure is its last line: `{"error": {...}}`. */
+function registerBuild(server: HttpServer, images: Images, clock: Clock): void {
+  server.post<{ Querystring: Static<typeof buildQuery> }>(
+    '/images/build',
+    {
+      schema: {
+        summary: 'Build a tar: NDJSON of `{line}`, then `{image}` or `{error}`',
+        tags,
+        querystring: buildQuery,
+        response: { 200: Type.Unknown({ description: 'Lines of JSON: BuildOutput.' }) },
+      },
+    },
+    (request, reply) => {
+      const options = buildOptions.parse(parseJson(request.query.options), 'options');
+      const abort = new AbortController();
+      // Whoever asked is gone: nobody waits for this build any more.
+      reply.raw.once('close', () => abort.abort());
+      const output = images.build(tarOf(request.body), options, abort.signal);
+      return reply.type('application/x-ndjson').send(toNdjson(withErrorLine(output), clock));
+    },
+  );
+}
+
+async function* withErrorLine(output: AsyncGenerator<BuildOutput>) {
+  try {
+    yield* output;
+  } catch (error) {
+    yield { error: toAppError(error).toBody() };
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw coreErrors.invalid('options is not JSON', { cause });
+  }
+}
+
+function acceptTars(server: HttpServer): void {
+  for (const type of tarTypes)
+    if (!server.hasContentTypeParser(type))
+      server.addContentTypeParser(type, (_request, payload, done) => done(null, payload));
+}
+
+/**
+ * The body as a stream of its own: whoever stops reading it early leaves the connection usable for the answer, and a
+ * client that hangs up in the middle is an error, not the end of the tar.
+ */
+function tarOf(body: unknown): Readable {
+  if (!isStream(body)) throw coreErrors.invalid(`the body must be a tar, sent as ${tarTypes[0]}`);
+  let bytes = 0;
+  const tar = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes <= maxTarBytes) done(null, chunk);
+      else done(coreErrors.tooLarge(`the tar is larger than ${maxTarBytes} bytes`));
+    },
+  });
+  // Whoever reads sees the error; while a build waits for its turn nobody does, and that must not end the process.
+  tar.on('error', () => undefined);
+  tar.once('close', () => {
+    body.unpipe(tar);
+    body.resume();
+  });
+  body.once('close', () => {
+    if (!body.complete) tar.destroy(coreErrors.aborted('the tar was cut off by its sender'));
+  });
+  return body.pipe(tar);
+}
+
+function isStream(body: unknown): body is IncomingMessage {
+  return typeof body === 'object' && body !== null && 'pipe' in body;
+}

@@ -1,0 +1,140 @@
+// Queueing of builds, image names, and what the collector does when a removal fails.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FakeClock } from '#core/fake-clock';
+import { silentLog } from '#core/log';
+import { createAdmission } from './admission.ts';
+import type { BuildOutput, ImageEngine } from './client.ts';
+import { createImages, importsAtOnce } from './index.ts';
+import { parseReference } from './reference.ts';
+import type { Image } from './wire.ts';
+
+const unaborted = () => new AbortController().signal;
+
+describe('admission', () => {
+  test('lets so many in, queues so many, turns the rest away, and serves in order', async () => {
+    const admission = createAdmission({ atOnce: 1, maxWaiting: 2 });
+    const order: string[] = [];
+    const leave = await admission.enter(unaborted());
+    const enter = async (name: string) => {
+      const done = await admission.enter(unaborted());
+      order.push(name);
+      done();
+    };
+    const waiting = [enter('first'), enter('second')];
+    await assert.rejects(admission.enter(unaborted()), { code: 'images.busy', retry: true });
+    assert.deepEqual(admission.status(), { running: 1, waiting: 2 });
+    leave();
+    leave();
+    await Promise.all(waiting);
+    assert.deepEqual(order, ['first', 'second']);
+    assert.deepEqual(admission.status(), { running: 0, waiting: 0 });
+  });
+
+  test('one that is cancelled while it waits leaves the queue', async () => {
+    const admission = createAdmission({ atOnce: 1, maxWaiting: 1 });
+    const leave = await admission.enter(unaborted());
+    const abort = new AbortController();
+    const waiting = admission.enter(abort.signal);
+    abort.abort();
+    await assert.rejects(waiting, { code: 'core.aborted' });
+    leave();
+    assert.deepEqual(admission.status(), { running: 0, waiting: 0 });
+  });
+});
+
+describe('image names', () => {
+  test('are split into name and tag', () => {
+    assert.deepEqual(parseReference('shop'), { name: 'shop', tag: 'latest' });
+    assert.deepEqual(parseReference('acme/shop:v1'), { name: 'acme/shop', tag: 'v1' });
+    assert.deepEqual(parseReference('localhost:5000/a/b:1'), {
+      name: 'localhost:5000/a/b',
+      tag: '1',
+    });
+  });
+
+  test('that are none are refused', () => {
+    const hostile = [
+      '',
+      'A',
+      'a b',
+      '../etc',
+      'a:b:c',
+      'a/',
+      ':tag',
+      'a:-',
+      'a?x=1',
+      'a'.repeat(300),
+    ];
+    for (const text of hostile)
+      assert.throws(() => parseReference(text), { code: 'images.badReference' }, text);
+  });
+});
+
+function anEngine(images: Image[]) {
+  const removed: string[] = [];
+  const engine: ImageEngine = {
+    image: async (reference) => images.find(({ id }) => id === reference),
+    images: async () => images,
+    load: async () => images,
+    async *build(): AsyncGenerator<BuildOutput> {},
+    commit: async () => images[0] as Image,
+    tag: async () => {},
+    async removeImage(id) {
+      if (id === 'broken') throw new Error('disk on fire');
+      if (id === 'used') return false;
+      removed.push(id);
+      return true;
+    },
+  };
+  return { engine, removed };
+}
+
+function anImage(id: string, createdAt: number): Image {
+  const shape = { tags: [], sizeBytes: 1, command: [], entrypoint: [], exposedPorts: [] };
+  return { id, ...shape, createdAt, user: '', workingDir: '', labels: { 'gantry.app': 'a' } };
+}
+
+describe('the collector', () => {
+  test('goes on past an image that is used and one that cannot be removed', async () => {
+    const clock = new FakeClock();
+    const images = ['broken', 'used', 'free', 'kept', 'placed'].map((id, age) => anImage(id, age));
+    const { engine, removed } = anEngine(images);
+    const isInUse = (id: string) => id === 'placed';
+    const component = createImages({ runtime: engine, clock, log: silentLog, isInUse });
+    assert.deepEqual(await component.collect(new Set(['kept']), 1000), []);
+    await clock.advance(1000);
+    assert.deepEqual(await component.collect(new Set(['kept']), 1000), ['free']);
+    assert.deepEqual(removed, ['free']);
+  });
+
+  test('imports beyond those at once wait for their turn', async () => {
+    const { engine } = anEngine([]);
+    const loading: (() => void)[] = [];
+    const load = () => new Promise<Image[]>((resolve) => loading.push(() => resolve([])));
+    const runtime = { ...engine, load };
+    const component = createImages({ runtime, clock: new FakeClock(), log: silentLog });
+    const all = Array.from({ length: importsAtOnce + 1 }, () =>
+      component.import(undefined as never),
+    );
+    await new Promise(setImmediate);
+    assert.equal(loading.length, importsAtOnce);
+    for (const end of loading) end();
+    await new Promise(setImmediate);
+    loading.at(-1)?.();
+    await Promise.all(all);
+    assert.equal(loading.length, importsAtOnce + 1);
+  });
+
+  test('an image that is imported again counts as fresh', async () => {
+    const clock = new FakeClock();
+    const { engine, removed } = anEngine([anImage('a', 0)]);
+    const component = createImages({ runtime: engine, clock, log: silentLog });
+    await component.collect(new Set(), 1000);
+    await clock.advance(1000);
+    await component.import(undefined as never);
+    await component.collect(new Set(), 1000);
+    assert.deepEqual(removed, []);
+  });
+});

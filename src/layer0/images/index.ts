@@ -1,0 +1,136 @@
+// Images of this machine: what is here, import, build, commit, tag, and the collector. One host needs no registry; this
+// is the door that one fits behind.
+
+import type { Readable } from 'node:stream';
+import type { Clock } from '#core/clock';
+import type { Component } from '#core/component';
+import type { Log } from '#core/log';
+import { createAdmission } from './admission.ts';
+import type { BuildOutput, ImageEngine } from './client.ts';
+import { imagesToCollect } from './decide/collect.ts';
+import { imageErrors } from './errors.ts';
+import type { BuildOptions, CommitOptions, Image } from './wire.ts';
+
+/** Builds at once: each has a memory limit of its own, and two keep two cores busy. */
+export const buildsAtOnce = 2;
+export const maxWaitingBuilds = 16;
+/** Imports at once: the engine unpacks each to its disk. */
+export const importsAtOnce = 2;
+export const maxWaitingImports = 16;
+/** Longest a fresh image waits for the release that names it. */
+export const defaultMinAgeMs = 60 * 60_000;
+
+export interface ImagesDeps {
+  runtime: ImageEngine;
+  clock: Clock;
+  log: Log;
+  /** The container of an ended job, for `commit`. */
+  containerOf?(jobId: string): Promise<string | undefined>;
+  /** The engine's network for RUN steps that ask for none. */
+  buildNetwork?(): Promise<string>;
+  /** A last look before an image is removed, e.g. at jobs placed here a moment ago. */
+  isInUse?(imageId: string): boolean;
+}
+
+export interface Images extends Component {
+  list(): Promise<Image[]>;
+  /** images.notFound when it is not on this machine. */
+  inspect(reference: string): Promise<Image>;
+  /** Waits for its turn. images.busy, images.badArchive. */
+  import(tar: Readable): Promise<Image[]>;
+  /** Lines, then the image; waits for its turn. images.busy, images.buildFailed, core.aborted. */
+  build(tar: Readable, options: BuildOptions, signal: AbortSignal): AsyncGenerator<BuildOutput>;
+  commit(jobId: string, options: CommitOptions): Promise<Image>;
+  tag(id: string, reference: string): Promise<void>;
+  /** Removes what may go and answers the ids that went. `keep`: every image that a release or a job names. */
+  collect(keep: ReadonlySet<string>, minAgeMs?: number): Promise<string[]>;
+  /** The same for the images of an app that is gone, however fresh. */
+  collectOf(app: string, keep: ReadonlySet<string>): Promise<string[]>;
+}
+
+export function createImages(deps: ImagesDeps): Images {
+  const { runtime, clock } = deps;
+  const admission = createAdmission({ atOnce: buildsAtOnce, maxWaiting: maxWaitingBuilds });
+  const imports = createAdmission({ atOnce: importsAtOnce, maxWaiting: maxWaitingImports });
+  const firstSeenAt = new Map<string, number>();
+  const stopping = new AbortController();
+  let collected = 0;
+  const see = (image: Image) => {
+    firstSeenAt.set(image.id, clock.now());
+    return image;
+  };
+  return {
+    start: async () => {},
+    stop: async () => stopping.abort(),
+    status: () => ({ images: { builds: admission.status(), collected } }),
+    list: () => runtime.images(),
+    async inspect(reference) {
+      const image = await runtime.image(reference);
+      if (image) return image;
+      throw imageErrors.notFound(`image ${reference} is not on this machine: import or build it`);
+    },
+    async import(tar) {
+      const leave = await imports.enter(stopping.signal);
+      try {
+        return (await runtime.load(tar)).map(see);
+      } finally {
+        leave();
+      }
+    },
+    async *build(tar, options, signal) {
+      const stop = AbortSignal.any([signal, stopping.signal]);
+      const leave = await admission.enter(stop);
+      try {
+        const networkMode = options.networkMode ?? (await deps.buildNetwork?.());
+        const call = networkMode === undefined ? options : { ...options, networkMode };
+        for await (const output of runtime.build(tar, call, stop)) {
+          if ('image' in output) see(output.image);
+          yield output;
+        }
+      } finally {
+        leave();
+      }
+    },
+    async commit(jobId, options) {
+      const container = await deps.containerOf?.(jobId);
+      if (container === undefined)
+        throw imageErrors.noContainer(`could not commit job ${jobId}: no container of it is here`);
+      return see(await runtime.commit(container, options));
+    },
+    tag: (id, reference) => runtime.tag(id, reference),
+    async collect(keep, minAgeMs = defaultMinAgeMs) {
+      const removed = await collectImages(deps, firstSeenAt, { keep, minAgeMs });
+      collected += removed.length;
+      return removed;
+    },
+    collectOf: (app, keep) => collectImages(deps, firstSeenAt, { keep, minAgeMs: 0, app }),
+  };
+}
+
+/** One that cannot be removed does not keep the others: the next pass tries it again. */
+async function collectImages(
+  { runtime, clock, log, isInUse }: ImagesDeps,
+  firstSeenAt: Map<string, number>,
+  wanted: { keep: ReadonlySet<string>; minAgeMs: number; app?: string },
+): Promise<string[]> {
+  const now = clock.now();
+  const images = await runtime.images();
+  rememberSeen(firstSeenAt, images, now);
+  const removed: string[] = [];
+  for (const id of imagesToCollect({ images, firstSeenAt, now, ...wanted })) {
+    if (isInUse?.(id)) continue;
+    try {
+      if (await runtime.removeImage(id)) removed.push(id);
+    } catch (error) {
+      log.warn({ err: error, image: id }, 'could not remove an image; the next pass tries again');
+    }
+  }
+  if (removed.length > 0) log.info({ images: removed }, 'removed images that nothing names');
+  return removed;
+}
+
+function rememberSeen(firstSeenAt: Map<string, number>, images: Image[], now: number): void {
+  const present = new Set(images.map((image) => image.id));
+  for (const id of firstSeenAt.keys()) if (!present.has(id)) firstSeenAt.delete(id);
+  for (const id of present) if (!firstSeenAt.has(id)) firstSeenAt.set(id, now);
+}

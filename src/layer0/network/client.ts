@@ -1,0 +1,84 @@
+// The door of the network: a network per app, an address per job, none given twice whatever crashes.
+
+import type { Clock } from '#core/clock';
+import type { Component } from '#core/component';
+import type { Log } from '#core/log';
+import type { Random } from '#core/random';
+import type { Store } from '#layer0/store/client';
+import { AppNetworks } from './app-networks.ts';
+import type { NetworkConfig } from './config.ts';
+import { gatewayOf } from './decide/cidr.ts';
+import type { Firewall } from './firewall.ts';
+import type { Address, AppNetwork, Attachment } from './wire.ts';
+
+export type { NetworkConfig } from './config.ts';
+export { gatewayOf } from './decide/cidr.ts';
+export type { Firewall } from './firewall.ts';
+export type { Address, AppNetwork, Attachment } from './wire.ts';
+
+export interface Network extends Component {
+  /**
+   * The app's network, recorded and present on this machine with the firewall in front of it. Idempotent; a new name only
+   * changes the names inside containers made from then on.
+   */
+  ensureAppNetwork(app: string, appName: string): Promise<AppNetwork>;
+  /** An address for the job: the same one however often it is asked, until `release`. */
+  allocate(app: string, job: string, host: string): Promise<Attachment>;
+  /** Call when the job's container is gone. Absent is no error. */
+  release(job: string): Promise<void>;
+  /** network.inUse while a job holds an address there. Absent is no error. */
+  removeAppNetwork(app: string): Promise<void>;
+
+  /** Name of the engine's network for what its builds run: behind the same firewall, nobody on it reaches another. */
+  ensureBuildNetwork(): Promise<string>;
+
+  list(): Promise<AppNetwork[]>;
+  /** Addresses of one app, freed ones too. */
+  addresses(app: string): Promise<Address[]>;
+  /** Calls back with every app network, now and whenever one comes, goes or changes. */
+  watch(callback: (networks: readonly AppNetwork[]) => void): () => void;
+  /** Looks at firewall and networks now: call it when the engine came back. */
+  resync(): void;
+}
+
+export interface EngineNetwork {
+  name: string;
+  subnet: string;
+  gateway: string;
+  bridge: string;
+  labels: Record<string, string>;
+  /** Containers on it do not reach one another. */
+  isApart?: true;
+}
+
+/** The part of the container engine that the network needs; the host's runtime has it. */
+export interface EngineNetworks {
+  ensureNetwork(network: EngineNetwork & { mtu: number }): Promise<void>;
+  listNetworks(labels: Record<string, string>): Promise<EngineNetwork[]>;
+  /** Absent is no error. */
+  removeNetwork(name: string): Promise<void>;
+}
+
+export interface NetworkDeps {
+  store: Store;
+  runtime: EngineNetworks;
+  firewall: Firewall;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Ranges that the machine already routes elsewhere, as CIDR. */
+  routes?: () => Promise<string[]>;
+}
+
+/** Where gantry-dns listens for these networks, and who asks there. */
+export function dnsListeners(networks: readonly AppNetwork[]) {
+  return networks.map(({ subnet, appName }) => ({
+    address: gatewayOf(subnet),
+    subnet,
+    app: appName,
+  }));
+}
+
+export function createNetwork(deps: NetworkDeps, config: NetworkConfig): Network {
+  return new AppNetworks(deps, config);
+}

@@ -1,0 +1,228 @@
+// Who has which subnet and which address: every gift is one compare transaction, so that nothing is given twice.
+
+import type { Clock } from '#core/clock';
+import type { Entry, Store, Txn } from '#layer0/store/client';
+import { maxTxnOperations } from '#layer0/store/wire';
+import { maxConflicts, type NetworkConfig } from './config.ts';
+import { nextAddress, nextSubnet, nextVni } from './decide/allocate.ts';
+import { parseCidr } from './decide/cidr.ts';
+import { bridgeName, networkName } from './decide/names.ts';
+import { networkErrors } from './errors.ts';
+import {
+  type Address,
+  type AppNetwork,
+  addressKey,
+  addressPrefix,
+  appNetworkKey,
+  appNetworkPrefix,
+  type JobAddress,
+  jobAddressKey,
+  type Pool,
+  poolKey,
+} from './wire.ts';
+
+export interface LedgerDeps {
+  store: Store;
+  clock: Clock;
+  routes: () => Promise<string[]>;
+}
+
+export class Ledger {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #routes: () => Promise<string[]>;
+  readonly #config: NetworkConfig;
+
+  constructor({ store, clock, routes }: LedgerDeps, config: NetworkConfig) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#routes = routes;
+    this.#config = config;
+  }
+
+  async networks(): Promise<AppNetwork[]> {
+    return (await this.#listAll<AppNetwork>(appNetworkPrefix)).map((entry) => entry.value);
+  }
+
+  async addresses(app: string): Promise<Address[]> {
+    const entries = await this.#listAll<Address>(`${addressPrefix}${app}/`);
+    return entries.map((entry) => entry.value);
+  }
+
+  /** The app's network, given now if it has none; its name is brought up to date. */
+  ensureNetwork(app: string, appName: string): Promise<AppNetwork> {
+    return this.#untilCommitted(`give app ${app} a network`, async () => {
+      const there = await this.#store.get<AppNetwork>(appNetworkKey(app));
+      if (!there) return this.#planNetwork(app, appName);
+      const { isRemoving: _, ...kept } = there.value;
+      const result = { ...kept, appName };
+      if (there.value.appName === appName && !there.value.isRemoving) return { result };
+      return { result, txn: replace(there, result) };
+    });
+  }
+
+  /** The job's address, given now if it has none. */
+  allocate(app: string, job: string, host: string): Promise<{ ip: string; network: AppNetwork }> {
+    return this.#untilCommitted(`give job ${job} an address`, async () => {
+      const network = await this.#store.get<AppNetwork>(appNetworkKey(app));
+      if (!network || network.value.isRemoving)
+        throw networkErrors.notFound(`job ${job} gets no address: app ${app} has no network`);
+      const held = await this.#store.get<JobAddress>(jobAddressKey(job));
+      if (held) return { result: { ip: held.value.ip, network: network.value } };
+      return this.#planAddress(network, job, host);
+    });
+  }
+
+  release(job: string): Promise<void> {
+    return this.#untilCommitted(`free the address of job ${job}`, async () => {
+      const held = await this.#store.get<JobAddress>(jobAddressKey(job));
+      if (!held) return { result: undefined };
+      const key = addressKey(held.value.app, held.value.ip);
+      const address = await this.#store.get<Address>(key);
+      const txn: Txn = {
+        compare: [{ key: held.key, modRevision: held.modRevision }],
+        operations: [{ delete: held.key }],
+      };
+      if (address) {
+        txn.compare.push({ key, modRevision: address.modRevision });
+        const freed: Address = { ...address.value, freedAt: this.#clock.now() };
+        txn.operations.push({ put: key, value: freed });
+      }
+      return { result: undefined, txn };
+    });
+  }
+
+  /** Stops giving addresses of the app's network; undefined when there is none, network.inUse when some are held. */
+  async close(app: string): Promise<AppNetwork | undefined> {
+    const network = await this.#untilCommitted(`close the network of app ${app}`, async () => {
+      const there = await this.#store.get<AppNetwork>(appNetworkKey(app));
+      if (!there || there.value.isRemoving) return { result: there?.value };
+      const result: AppNetwork = { ...there.value, isRemoving: true };
+      return { result, txn: replace(there, result) };
+    });
+    if (!network) return undefined;
+    const held = (await this.addresses(app)).filter(({ freedAt }) => freedAt === undefined);
+    if (held.length === 0) return network;
+    await this.ensureNetwork(app, network.appName);
+    throw networkErrors.inUse(
+      `the network of app ${network.appName} stays: ${held.length} jobs hold addresses in it`,
+      { detail: { jobs: held.slice(0, 10).map(({ job }) => job) } },
+    );
+  }
+
+  /** Forgets a closed network and its freed addresses: its subnet may be given again. */
+  async forget(app: string): Promise<void> {
+    const there = await this.#store.get<AppNetwork>(appNetworkKey(app));
+    if (!there?.value.isRemoving) return;
+    // Every delete is bound to the closed record: whoever opens it again in between keeps what it gives.
+    const compare = [unchanged(there.key, there)];
+    const addresses = await this.#listAll<Address>(`${addressPrefix}${app}/`);
+    const keys = [...addresses.map((entry) => entry.key), there.key];
+    const most = maxTxnOperations - compare.length;
+    for (let start = 0; start < keys.length; start += most) {
+      const operations = keys.slice(start, start + most).map((key) => ({ delete: key }));
+      if (!(await this.#store.txn({ compare, operations })).ok) return;
+    }
+  }
+
+  async #planNetwork(app: string, appName: string): Promise<Plan<AppNetwork>> {
+    const { cluster, pool, prefixLength } = this.#config;
+    // The pool is read before the networks: who gave one in between has changed it, and the commit fails.
+    const given = await this.#store.get<Pool>(poolKey);
+    const [networks, routes] = await Promise.all([this.networks(), this.#routes()]);
+    const subnet = nextSubnet({
+      pool: parseCidr(pool),
+      prefixLength,
+      taken: [...networks.map((network) => network.subnet), ...routes].map(parseCidr),
+      ...(given ? { last: given.value.lastSubnet } : {}),
+    });
+    if (!subnet)
+      throw networkErrors.poolFull(
+        `app ${appName} gets no network: no /${prefixLength} of ${pool} is free`,
+      );
+    const vni = nextVni(new Set(networks.map((network) => network.vni)), given?.value.lastVni ?? 0);
+    const names = { networkName: networkName(appName, app), bridge: bridgeName(cluster, vni) };
+    const result: AppNetwork = { app, appName, subnet, vni, ...names };
+    const last: Pool = { lastSubnet: subnet, lastVni: vni };
+    const txn: Txn = {
+      compare: [unchanged(poolKey, given), { key: appNetworkKey(app), is: 'absent' }],
+      operations: [
+        { put: appNetworkKey(app), value: result },
+        { put: poolKey, value: last },
+      ],
+    };
+    return { result, txn };
+  }
+
+  async #planAddress(
+    network: Entry<AppNetwork>,
+    job: string,
+    host: string,
+  ): Promise<Plan<{ ip: string; network: AppNetwork }>> {
+    const { app, appName, subnet } = network.value;
+    const entries = await this.#listAll<Address>(`${addressPrefix}${app}/`);
+    const ip = nextAddress(
+      subnet,
+      entries.map((entry) => entry.value),
+    );
+    if (!ip)
+      throw networkErrors.subnetFull(`job ${job} gets no address: ${subnet} of ${appName} is full`);
+    const key = addressKey(app, ip);
+    const address: Address = { app, ip, job, host };
+    const holds: JobAddress = { app, ip };
+    const txn: Txn = {
+      compare: [
+        unchanged(network.key, network),
+        unchanged(
+          key,
+          entries.find((entry) => entry.key === key),
+        ),
+        { key: jobAddressKey(job), is: 'absent' },
+      ],
+      operations: [
+        { put: key, value: address },
+        { put: jobAddressKey(job), value: holds },
+      ],
+    };
+    return { result: { ip, network: network.value }, txn };
+  }
+
+  /** Plans on what is there and commits; when another writer was faster, plans again. */
+  async #untilCommitted<T>(what: string, plan: () => Promise<Plan<T>>): Promise<T> {
+    for (let conflicts = 0; conflicts < maxConflicts; conflicts++) {
+      const { result, txn } = await plan();
+      if (!txn || (await this.#store.txn(txn)).ok) return result;
+    }
+    throw networkErrors.contended(
+      `could not ${what}: ${maxConflicts} times another writer was faster`,
+    );
+  }
+
+  async #listAll<T>(prefix: string): Promise<Entry<T>[]> {
+    const page = await this.#store.list<T>(prefix);
+    const entries = [...page.entries];
+    for (let after = page.next; after !== undefined; ) {
+      const more = await this.#store.list<T>(prefix, { after, at: page.revision });
+      entries.push(...more.entries);
+      after = more.next;
+    }
+    return entries;
+  }
+}
+
+interface Plan<T> {
+  result: T;
+  /** Absent when there is nothing to write. */
+  txn?: Txn;
+}
+
+function replace(entry: Entry, value: unknown): Txn {
+  return {
+    compare: [{ key: entry.key, modRevision: entry.modRevision }],
+    operations: [{ put: entry.key, value }],
+  };
+}
+
+function unchanged(key: string, entry: Entry | undefined): Txn['compare'][number] {
+  return entry ? { key, modRevision: entry.modRevision } : { key, is: 'absent' };
+}

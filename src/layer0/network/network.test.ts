@@ -1,0 +1,292 @@
+// Is any subnet or address ever given twice? Cases, then seeded runs with crashes and concurrent callers.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FakeClock } from '#core/fake-clock';
+import { createHttpServer } from '#core/http-server';
+import { silentLog } from '#core/log';
+import { type Random, seededRandom } from '#core/random';
+import type { Store } from '#layer0/store/client';
+import { createMemoryStore } from '#layer0/store/fake';
+import { createNetwork, type EngineNetwork, type Network } from './client.ts';
+import { type NetworkConfig, readPorts } from './config.ts';
+import { registerNetworkRoutes } from './http.ts';
+import { parseRoutes } from './machine.ts';
+
+const config: NetworkConfig = {
+  cluster: 'cluster-a',
+  pool: '10.64.0.0/12',
+  prefixLength: 24,
+  mtu: 1450,
+  domain: 'gantry',
+};
+
+interface Bench {
+  network: Network;
+  engine: EngineNetwork[];
+}
+
+function aNetwork(
+  store: Store,
+  overrides: Partial<NetworkConfig> = {},
+  routes: string[] = [],
+): Bench {
+  const engine: EngineNetwork[] = [];
+  const network = createNetwork(
+    {
+      store,
+      runtime: {
+        ensureNetwork: async (wanted) => {
+          if (!engine.some(({ name }) => name === wanted.name)) engine.push(wanted);
+        },
+        listNetworks: async () => engine,
+        removeNetwork: async (name) => {
+          engine.splice(0, engine.length, ...engine.filter((other) => other.name !== name));
+        },
+      },
+      firewall: { ensure: async () => {}, remove: async () => {}, status: () => ({}) },
+      clock: new FakeClock(),
+      random: seededRandom(1),
+      log: silentLog,
+      routes: async () => routes,
+    },
+    { ...config, ...overrides },
+  );
+  return { network, engine };
+}
+
+test('builds have a network of their own, behind the firewall, in which none reaches another', async () => {
+  const { network, engine } = aNetwork(createMemoryStore());
+  const app = await network.ensureAppNetwork('app-1', 'shop');
+  const name = await network.ensureBuildNetwork();
+  assert.equal(name, await network.ensureBuildNetwork());
+  const [ofApp, ofBuilds] = engine;
+  assert.deepEqual([ofApp?.isApart, ofBuilds?.isApart], [undefined, true]);
+  assert.equal(ofBuilds?.name, name);
+  assert.equal(ofBuilds?.bridge.slice(0, 8), app.bridge.slice(0, 8), 'the rule of the firewall');
+});
+
+test('an app has one network, however often it is asked for, and a rename keeps it', async () => {
+  const { network, engine } = aNetwork(createMemoryStore());
+  const first = await network.ensureAppNetwork('app-000111', 'shop');
+  assert.deepEqual(first, await network.ensureAppNetwork('app-000111', 'shop'));
+  assert.equal(first.subnet, '10.64.0.0/24');
+  assert.equal(first.networkName, 'gantry-shop-000111');
+  const renamed = await network.ensureAppNetwork('app-000111', 'store');
+  assert.deepEqual(renamed, { ...first, appName: 'store' });
+  assert.deepEqual(
+    engine.map(({ name, gateway, bridge }) => ({ name, gateway, bridge })),
+    [{ name: 'gantry-shop-000111', gateway: '10.64.0.1', bridge: first.bridge }],
+  );
+  assert.ok(first.bridge.length <= 15);
+});
+
+test('ranges that the machine routes elsewhere are left out', async () => {
+  const { network } = aNetwork(createMemoryStore(), {}, ['10.64.0.0/16', '10.65.0.0/24']);
+  assert.equal((await network.ensureAppNetwork('app-1', 'one')).subnet, '10.65.1.0/24');
+});
+
+test('a job keeps its address until it is released, with names and MAC to match', async () => {
+  const { network } = aNetwork(createMemoryStore());
+  await network.ensureAppNetwork('app-1', 'shop');
+  const attachment = await network.allocate('app-1', 'job-1', 'host-1');
+  assert.deepEqual(attachment, {
+    networkName: 'gantry-shop-app-1',
+    ip: '10.64.0.2',
+    mac: '02:42:0a:40:00:02',
+    dns: ['10.64.0.1'],
+    dnsSearch: ['shop.service.gantry'],
+    dnsOptions: ['ndots:1'],
+  });
+  assert.deepEqual(await network.allocate('app-1', 'job-1', 'host-1'), attachment);
+  await network.release('job-1');
+  await network.release('job-1');
+  assert.equal((await network.allocate('app-1', 'job-2', 'host-1')).ip, '10.64.0.3');
+});
+
+test('a full subnet says so, and then gives what is free the longest', async () => {
+  const { network } = aNetwork(createMemoryStore(), { prefixLength: 28 });
+  await network.ensureAppNetwork('app-1', 'shop');
+  for (let job = 0; job < 13; job++) await network.allocate('app-1', `job-${job}`, 'host-1');
+  await assert.rejects(network.allocate('app-1', 'job-x', 'host-1'), {
+    code: 'network.subnetFull',
+  });
+  await network.release('job-7');
+  assert.equal((await network.allocate('app-1', 'job-x', 'host-1')).ip, '10.64.0.9');
+});
+
+test('a pool without room says so', async () => {
+  const { network } = aNetwork(createMemoryStore(), { pool: '10.64.0.0/23' });
+  await network.ensureAppNetwork('app-1', 'one');
+  await network.ensureAppNetwork('app-2', 'two');
+  await assert.rejects(network.ensureAppNetwork('app-3', 'three'), { code: 'network.poolFull' });
+});
+
+test('a network goes only when nobody holds an address in it', async () => {
+  const { network, engine } = aNetwork(createMemoryStore());
+  await network.ensureAppNetwork('app-1', 'shop');
+  await network.allocate('app-1', 'job-1', 'host-1');
+  await assert.rejects(network.removeAppNetwork('app-1'), { code: 'network.inUse' });
+  assert.equal((await network.allocate('app-1', 'job-2', 'host-1')).ip, '10.64.0.3');
+  await network.release('job-1');
+  await network.release('job-2');
+  await network.removeAppNetwork('app-1');
+  await network.removeAppNetwork('app-1');
+  assert.deepEqual(engine, []);
+  assert.deepEqual(await network.addresses('app-1'), []);
+  await assert.rejects(network.allocate('app-1', 'job-3', 'host-1'), { code: 'network.notFound' });
+});
+
+test('a network that is wanted again while it is forgotten keeps what it gives', async () => {
+  const store = createMemoryStore();
+  const small = { prefixLength: 30 };
+  const { network: other } = aNetwork(store, small);
+  await other.ensureAppNetwork('app-1', 'shop');
+  await other.allocate('app-1', 'job-1', 'host-1');
+  await other.release('job-1');
+  let lists = 0;
+  const meddled: Pick<Store, 'get' | 'list' | 'txn'> = {
+    get: (key) => store.get(key),
+    txn: (txn) => store.txn(txn),
+    list: async <T>(prefix: string) => {
+      const listed = await store.list<T>(prefix);
+      if (prefix.startsWith('network/addresses/') && ++lists === 2) {
+        await other.ensureAppNetwork('app-1', 'shop');
+        await other.allocate('app-1', 'job-2', 'host-1');
+      }
+      return listed;
+    },
+  };
+  const { network } = aNetwork(meddled as Store, small);
+  await network.removeAppNetwork('app-1');
+  await assert.rejects(other.allocate('app-1', 'job-3', 'host-1'), { code: 'network.subnetFull' });
+});
+
+test('whoever watches hears of every network', async () => {
+  const { network } = aNetwork(createMemoryStore());
+  const heard: string[][] = [];
+  const stop = network.watch((networks) => heard.push(networks.map(({ appName }) => appName)));
+  await network.ensureAppNetwork('app-1', 'one');
+  await network.ensureAppNetwork('app-2', 'two');
+  await network.removeAppNetwork('app-1');
+  stop();
+  await network.removeAppNetwork('app-2');
+  assert.deepEqual(heard, [[], ['one'], ['one', 'two'], ['two']]);
+});
+
+/** A store whose calls take a random number of turns, some of which die before or after they have happened. */
+function shaky(store: Store, random: Random): Store {
+  const turns = async () => {
+    for (let left = Math.floor(random() * 4); left > 0; left--) await null;
+  };
+  const crash = (when: string) => {
+    if (random() < 0.03) throw new Error(`crashed ${when} the call`);
+  };
+  const around = async <T>(call: () => Promise<T>): Promise<T> => {
+    await turns();
+    crash('before');
+    const result = await call();
+    await turns();
+    crash('after');
+    return result;
+  };
+  const calls: Pick<Store, 'get' | 'list' | 'txn'> = {
+    get: (key) => around(() => store.get(key)),
+    list: (prefix, options) => around(() => store.list(prefix, options)),
+    txn: (txn) => around(() => store.txn(txn)),
+  };
+  return calls as Store;
+}
+
+async function churn(seed: number): Promise<string[]> {
+  const store = createMemoryStore({ random: seededRandom(seed) });
+  const random = seededRandom(seed);
+  const broken: string[] = [];
+  /** What each job was told it holds, until it says that it lets go. */
+  const held = new Map<string, string>();
+  const daemons = [0, 1, 2].map(
+    () => aNetwork(shaky(store, random), { pool: '10.64.0.0/25', prefixLength: 28 }).network,
+  );
+  const worker = async (index: number) => {
+    const [network, twin] = [daemons[index % 3], daemons[(index + 1) % 3]];
+    if (!network || !twin) return;
+    for (let step = 0; step < 12; step++) {
+      const app = `app-${Math.floor(random() * 3)}`;
+      const job = `job-${index}-${step % 3}-${app}`;
+      try {
+        await network.ensureAppNetwork(app, app);
+        const [first, second] = await Promise.allSettled([
+          network.allocate(app, job, 'host-1'),
+          twin.allocate(app, job, 'host-1'),
+        ]);
+        if (first.status === 'rejected') throw first.reason;
+        const { ip } = first.value;
+        if (second.status === 'fulfilled' && second.value.ip !== ip)
+          broken.push(`seed ${seed}: ${job} got ${ip} and ${second.value.ip}`);
+        for (const [other, theirs] of held)
+          if (other !== job && theirs === ip)
+            broken.push(`seed ${seed}: ${ip} to ${job} and ${other}`);
+        const before = held.get(job);
+        if (before !== undefined && before !== ip)
+          broken.push(`seed ${seed}: ${job} moved from ${before} to ${ip}`);
+        held.set(job, ip);
+        if (random() < 0.8) {
+          held.delete(job);
+          await network.release(job);
+        }
+        if (random() < 0.5) await network.removeAppNetwork(app);
+      } catch {
+        // A crash or a full pool: the next step is the daemon that came back.
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, (_, index) => worker(index)));
+  const { network } = aNetwork(store);
+  const networks = await network.list();
+  const recorded = (await Promise.all(networks.map(({ app }) => network.addresses(app)))).flat();
+  for (const [job, ip] of held)
+    if (!recorded.some((entry) => entry.ip === ip && entry.job === job && !entry.freedAt))
+      broken.push(`seed ${seed}: ${job} holds ${ip} and the store does not know`);
+  const subnets = networks.map(({ subnet }) => subnet);
+  if (new Set(subnets).size !== subnets.length) broken.push(`seed ${seed}: subnets ${subnets}`);
+  if (new Set(networks.map(({ vni }) => vni)).size !== networks.length)
+    broken.push(`seed ${seed}: two networks have one VNI`);
+  return broken;
+}
+
+test('nothing is given twice, through crashes and concurrent callers, in 150 seeded runs', async () => {
+  for (let seed = 1; seed <= 150; seed++) assert.deepEqual(await churn(seed), []);
+});
+
+test('the routes of the machine are read as the kernel prints them, ours left out', () => {
+  const table = [
+    'Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT',
+    'eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0',
+    'eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0',
+    'docker0 000011AC 00000000 0001 0 0 0 0000FFFF 0 0 0',
+    'gtabcde-1 0000400A 00000000 0001 0 0 0 00FFFFFF 0 0 0',
+  ].join('\n');
+  assert.deepEqual(parseRoutes(table, 'gtabcde-'), ['192.0.2.0/24', '172.17.0.0/16']);
+});
+
+test('router ports are ports or ranges, and nothing that iptables would read otherwise', () => {
+  assert.deepEqual(readPorts('80, 443,10000:10999'), ['80', '443', '10000:10999']);
+  for (const text of ['0', '70000', '9:8', '1:2:3', '80 -j ACCEPT', 'http'])
+    assert.throws(() => readPorts(text), { code: 'network.badPorts' }, text);
+});
+
+test('networks and addresses are listed over HTTP', async () => {
+  const { network } = aNetwork(createMemoryStore());
+  await network.ensureAppNetwork('app-1', 'shop');
+  await network.allocate('app-1', 'job-1', 'host-1');
+  const server = createHttpServer({ log: silentLog });
+  registerNetworkRoutes(server, { network });
+  const [listed] = (await server.inject('/network/apps')).json();
+  assert.equal(listed.gateway, '10.64.0.1');
+  assert.equal(listed.held, 1);
+  const [address] = (await server.inject('/network/apps/app-1/addresses')).json();
+  assert.equal(address.job, 'job-1');
+  const missing = await server.inject('/network/apps/app-2/addresses');
+  assert.equal(missing.json().code, 'network.notFound');
+  await server.close();
+});

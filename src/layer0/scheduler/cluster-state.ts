@@ -1,0 +1,274 @@
+// The scheduler's local copy of the cluster, with the sums that decisions read kept up to date entry by entry.
+// It holds what was observed and nothing else: a decision never changes it, its commit comes back as an event.
+
+import { parser } from '#core/schema';
+import {
+  type Host,
+  hostAlivePrefix,
+  hostPrefix,
+  hostSchema,
+  hostTagsPrefix,
+  type JobStatus,
+  statusPrefix,
+} from '#layer0/host/wire';
+import { HostUsage } from './host-usage.ts';
+import { isEnded } from './state.ts';
+import {
+  appClaimPrefix,
+  type Claim,
+  type Formation,
+  formationPrefix,
+  formationSchema,
+  hostClaimPrefix,
+  type Job,
+  jobPrefix,
+  jobSchema,
+} from './wire.ts';
+
+export interface StateEntry {
+  key: string;
+  value: unknown;
+  modRevision: number;
+}
+
+export interface KnownJob {
+  job: Job;
+  modRevision: number;
+  status: JobStatus | undefined;
+}
+
+export interface KnownFormation {
+  key: string;
+  app: string;
+  /** Undefined when the stored value is not a formation: its jobs are left as they are. */
+  formation: Formation | undefined;
+  modRevision: number;
+}
+
+export interface KnownClaim {
+  claim: Claim;
+  modRevision: number;
+}
+
+const readHost = parser(hostSchema);
+const readFormation = parser(formationSchema);
+const readJob = parser(jobSchema);
+
+export class ClusterState {
+  readonly hosts = new Map<string, HostUsage>();
+  readonly jobs = new Map<string, KnownJob>();
+  readonly formations = new Map<string, KnownFormation>();
+  readonly claims = new Map<string, KnownClaim>();
+  /** Apps whose jobs may not be what their formations ask for: whoever finds nothing to do takes them out. */
+  readonly dirtyApps = new Set<string>();
+  /** Placeless jobs that should run, by kind. */
+  readonly pending = { service: new Set<string>(), ephemeral: new Set<string>() };
+  /** One-off jobs whose record waits to be removed. */
+  readonly endedEphemeral = new Set<string>();
+  /** The hosts once more, in an order that placement can start anywhere in. */
+  readonly hostList: HostUsage[] = [];
+  /** Grows with every fact about a host: it can concern every app. */
+  hostsVersion = 0;
+  /** Grows whenever a job that found no place might find one now. */
+  capacityVersion = 0;
+  /** Grows whenever a job begins to wait for a place. */
+  pendingVersion = 0;
+  readonly #jobsByApp = new Map<string, Set<KnownJob>>();
+  readonly #formationsByApp = new Map<string, Set<KnownFormation>>();
+  readonly #statuses = new Map<string, JobStatus>();
+  readonly #now: () => number;
+
+  /** `now` is a monotonic clock: it says since when a host is away. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  jobsOf(app: string): Iterable<KnownJob> {
+    return this.#jobsByApp.get(app) ?? [];
+  }
+
+  formationsOf(app: string): Iterable<KnownFormation> {
+    return this.#formationsByApp.get(app) ?? [];
+  }
+
+  put({ key, value, modRevision }: StateEntry): void {
+    if (key.startsWith(jobPrefix)) this.#putJob(key.slice(jobPrefix.length), value, modRevision);
+    else if (key.startsWith(statusPrefix)) this.#putStatus(key.slice(statusPrefix.length), value);
+    else if (key.startsWith(formationPrefix)) this.#putFormation(key, value, modRevision);
+    else if (key.startsWith(appClaimPrefix) || key.startsWith(hostClaimPrefix)) {
+      this.claims.set(key, { claim: value as Claim, modRevision });
+      if (key.startsWith(appClaimPrefix)) this.dirtyApps.add(key.slice(appClaimPrefix.length));
+    } else if (key.startsWith(hostAlivePrefix))
+      this.#setAlive(key.slice(hostAlivePrefix.length), true);
+    else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), value);
+    else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), value);
+  }
+
+  delete(key: string): void {
+    if (key.startsWith(jobPrefix)) this.#deleteJob(key.slice(jobPrefix.length));
+    else if (key.startsWith(statusPrefix))
+      this.#putStatus(key.slice(statusPrefix.length), undefined);
+    else if (key.startsWith(formationPrefix)) this.#deleteFormation(key);
+    else if (key.startsWith(hostAlivePrefix))
+      this.#setAlive(key.slice(hostAlivePrefix.length), false);
+    else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), {});
+    else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), undefined);
+    else this.claims.delete(key);
+  }
+
+  /** Everything under a prefix as it was listed; what is not listed is gone. */
+  replace(prefix: string, entries: StateEntry[]): void {
+    const listed = new Set(entries.map(({ key }) => key));
+    for (const key of this.keys()) if (key.startsWith(prefix) && !listed.has(key)) this.delete(key);
+    for (const entry of entries) this.put(entry);
+  }
+
+  keys(): string[] {
+    const hosts = [...this.hosts.values()];
+    return [
+      ...[...this.jobs.keys()].map((id) => jobPrefix + id),
+      ...[...this.#statuses.keys()].map((id) => statusPrefix + id),
+      ...this.formations.keys(),
+      ...this.claims.keys(),
+      ...hosts.filter(({ isAlive }) => isAlive).map(({ id }) => hostAlivePrefix + id),
+      ...hosts.map(({ id }) => hostTagsPrefix + id),
+      ...hosts.filter(({ record }) => record).map(({ id }) => hostPrefix + id),
+    ];
+  }
+
+  /** Every app that has jobs or formations is to be looked at again. */
+  markAllDirty(): void {
+    for (const app of this.#jobsByApp.keys()) this.dirtyApps.add(app);
+    for (const app of this.#formationsByApp.keys()) this.dirtyApps.add(app);
+  }
+
+  #putJob(id: string, value: unknown, modRevision: number): void {
+    if (!readJob.check(value)) return;
+    const before = this.jobs.get(id);
+    if (before) this.#leave(before);
+    const known: KnownJob = { job: value, modRevision, status: this.#statuses.get(id) };
+    this.jobs.set(id, known);
+    this.#enter(known);
+  }
+
+  #deleteJob(id: string): void {
+    const known = this.jobs.get(id);
+    if (!known) return;
+    this.#leave(known);
+    this.jobs.delete(id);
+    this.capacityVersion++;
+  }
+
+  #putStatus(id: string, value: unknown): void {
+    const status = value as JobStatus | undefined;
+    if (status) this.#statuses.set(id, status);
+    else this.#statuses.delete(id);
+    const known = this.jobs.get(id);
+    if (!known) return;
+    this.#leave(known);
+    known.status = status;
+    this.#enter(known);
+    if (isEnded(known.job, status)) this.capacityVersion++;
+  }
+
+  #enter(known: KnownJob): void {
+    const { job, status } = known;
+    const ofApp = this.#jobsByApp.get(job.app);
+    if (ofApp) ofApp.add(known);
+    else this.#jobsByApp.set(job.app, new Set([known]));
+    this.dirtyApps.add(job.app);
+    const hasEnded = isEnded(job, status);
+    if (job.host !== undefined) {
+      const host = this.#host(job.host);
+      host.records++;
+      if (!hasEnded) host.add(job);
+    } else if (job.desired === 'up' || job.kind === 'ephemeral') {
+      this.pending[job.kind].add(job.id);
+      this.pendingVersion++;
+    }
+    if (job.kind === 'ephemeral' && hasEnded) this.endedEphemeral.add(job.id);
+  }
+
+  #leave(known: KnownJob): void {
+    const { job, status } = known;
+    const ofApp = this.#jobsByApp.get(job.app);
+    ofApp?.delete(known);
+    if (ofApp?.size === 0) this.#jobsByApp.delete(job.app);
+    this.dirtyApps.add(job.app);
+    if (job.host !== undefined) {
+      const host = this.#host(job.host);
+      host.records--;
+      if (!isEnded(job, status)) host.remove(job);
+      this.#forgetHost(host);
+    }
+    this.pending[job.kind].delete(job.id);
+    this.endedEphemeral.delete(job.id);
+  }
+
+  #putFormation(key: string, value: unknown, modRevision: number): void {
+    this.#deleteFormation(key);
+    const [app = ''] = key.slice(formationPrefix.length).split('/');
+    const formation = readFormation.check(value) ? value : undefined;
+    const known = { key, app, formation, modRevision };
+    this.formations.set(key, known);
+    const ofApp = this.#formationsByApp.get(app);
+    if (ofApp) ofApp.add(known);
+    else this.#formationsByApp.set(app, new Set([known]));
+    this.dirtyApps.add(app);
+  }
+
+  #deleteFormation(key: string): void {
+    const known = this.formations.get(key);
+    if (!known) return;
+    this.formations.delete(key);
+    const ofApp = this.#formationsByApp.get(known.app);
+    ofApp?.delete(known);
+    if (ofApp?.size === 0) this.#formationsByApp.delete(known.app);
+    this.dirtyApps.add(known.app);
+  }
+
+  #host(id: string): HostUsage {
+    const known = this.hosts.get(id);
+    if (known) return known;
+    const host = new HostUsage(id, this.#now());
+    this.hosts.set(id, host);
+    host.place = this.hostList.push(host) - 1;
+    return host;
+  }
+
+  #putHost(id: string, value: unknown): void {
+    const host = this.#host(id);
+    host.record = readHost.check(value) ? (value as Host) : undefined;
+    this.#hostsChanged(host);
+  }
+
+  #setAlive(id: string, isAlive: boolean): void {
+    const host = this.#host(id);
+    if (isAlive) host.awaySince = undefined;
+    else host.awaySince ??= this.#now();
+    this.#hostsChanged(host);
+  }
+
+  #setTags(id: string, value: unknown): void {
+    const host = this.#host(id);
+    host.tags =
+      typeof value === 'object' && value !== null ? (value as Record<string, string>) : {};
+    this.#hostsChanged(host);
+  }
+
+  #hostsChanged(host: HostUsage): void {
+    this.capacityVersion++;
+    this.hostsVersion++;
+    this.#forgetHost(host);
+  }
+
+  #forgetHost(host: HostUsage): void {
+    const isNothing = !host.record && !host.isAlive && host.records === 0;
+    if (!isNothing || Object.keys(host.tags).length > 0) return;
+    this.hosts.delete(host.id);
+    const last = this.hostList.pop();
+    if (!last || last === host) return;
+    this.hostList[host.place] = last;
+    last.place = host.place;
+  }
+}

@@ -1,0 +1,45 @@
+// The door for the daemon and the tests: the store on this machine's disk.
+
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Clock } from '#core/clock';
+import { newId } from '#core/ids';
+import type { Log } from '#core/log';
+import { type Random, systemRandom } from '#core/random';
+import { type EmbeddedStore, LocalStore } from './local-store.ts';
+import { Reserve } from './reserve.ts';
+import { SqliteLedger } from './sqlite-ledger.ts';
+
+export { registerStoreRoutes, type StoreHttpDeps } from './http.ts';
+export type { EmbeddedStore, StoreStatus } from './local-store.ts';
+
+export interface SqliteStoreOptions {
+  /** Made when absent; only this store writes into it. */
+  folder: string;
+  clock: Clock;
+  log: Log;
+  random?: Random;
+  /** False: commits are not synced to the disk. Only for a store that may be lost. */
+  isDurable?: boolean;
+}
+
+/** Opens the store of a folder, or creates it. store.damaged when another process has it open. */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<EmbeddedStore> {
+  const { folder, clock, log, random = systemRandom, isDurable = true } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const reserve = new Reserve(join(folder, 'reserve'));
+  const path = join(folder, 'store.sqlite');
+  const ledger = new SqliteLedger({ path, incarnation: newId('inc'), isDurable, reserve });
+  if (isDurable) for (const path of [folder, dirname(folder)]) syncFolder(path);
+  return new LocalStore({ ledger, clock, random, log, defer: setImmediate });
+}
+
+/** A new file's name is durable only when its folder is synced. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

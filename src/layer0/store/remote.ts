@@ -1,0 +1,98 @@
+// The store of another process, over HTTP: the same interface, one request a call, one connection a watch.
+
+import type { Clock } from '#core/clock';
+import { errorFromBody, hasCode } from '#core/errors';
+import { createHttpClient, type HttpClient } from '#core/http-client';
+import type { Log } from '#core/log';
+import type { Random } from '#core/random';
+import type { ElectOptions, Leadership, ListOptions, Store, WatchOptions } from './client.ts';
+import { campaign } from './election.ts';
+import type { Entry, Lease, Snapshot, Txn, TxnResult, WatchBatch, WatchLine } from './wire.ts';
+
+export interface RemoteStoreOptions {
+  /** `unix:/path/to.sock`, `http://host:port` or `https://host:port`. */
+  baseUrl: string;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  headers?: Record<string, string>;
+  /** Longest time for one call other than watch, milliseconds. */
+  timeoutMs?: number;
+}
+
+export function createRemoteStore(options: RemoteStoreOptions): Store {
+  const { baseUrl, headers, timeoutMs } = options;
+  const http = createHttpClient({
+    baseUrl,
+    ...(headers ? { headers } : {}),
+    ...(timeoutMs ? { timeoutMs } : {}),
+  });
+  return new RemoteStore(http, options);
+}
+
+class RemoteStore implements Store {
+  readonly #http: HttpClient;
+  readonly #options: RemoteStoreOptions;
+  readonly #closing = new AbortController();
+
+  constructor(http: HttpClient, options: RemoteStoreOptions) {
+    this.#http = http;
+    this.#options = options;
+  }
+
+  async get<T>(key: string): Promise<Entry<T> | undefined> {
+    const answer = await this.#http.json<{ entry?: Entry<T> }>('GET', '/store/entry', {
+      query: { key },
+    });
+    return answer.entry;
+  }
+
+  list<T>(prefix: string, options: ListOptions = {}): Promise<Snapshot<T>> {
+    const { at, after, limit } = options;
+    const query = { prefix, after, limit, ...at };
+    return this.#http.json<Snapshot<T>>('GET', '/store/list', { query });
+  }
+
+  txn(txn: Txn): Promise<TxnResult> {
+    return this.#http.json<TxnResult>('POST', '/store/txn', { body: txn });
+  }
+
+  async *watch<T>(prefix: string, options: WatchOptions): AsyncGenerator<WatchBatch<T>> {
+    const { from } = options;
+    const signal = options.signal
+      ? AbortSignal.any([options.signal, this.#closing.signal])
+      : this.#closing.signal;
+    if (signal.aborted) return;
+    const query = { prefix, ...from };
+    try {
+      const lines = this.#http.ndjson<WatchLine<T>>('GET', '/store/watch', { query, signal });
+      for await (const line of lines) {
+        if ('error' in line) throw errorFromBody(line.error, 500, `watch ${prefix}`);
+        yield line;
+      }
+    } catch (error) {
+      if (!(signal.aborted && hasCode(error, 'core.aborted'))) throw error;
+    }
+  }
+
+  grantLease(ttlMs: number): Promise<Lease> {
+    return this.#http.json<Lease>('POST', '/store/leases', { body: { ttlMs } });
+  }
+
+  async keepAlive(id: string): Promise<void> {
+    await this.#http.json('POST', `/store/leases/${encodeURIComponent(id)}/keep-alive`);
+  }
+
+  async revokeLease(id: string): Promise<void> {
+    await this.#http.json('DELETE', `/store/leases/${encodeURIComponent(id)}`);
+  }
+
+  elect(name: string, options: ElectOptions): Promise<Leadership> {
+    return campaign({ store: this, ...this.#options }, name, options);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#http.close();
+  }
+}

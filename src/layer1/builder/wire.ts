@@ -1,0 +1,24 @@
+// A build: source in, image and process types out.
+
+import type { Image } from '#layer0/images/wire';
+
+export interface BuildRequest {
+  /** App id and name. */
+  app: string;
+  appName: string;
+  /** Who the image belongs to and what it was made of, for its labels. */
+  commit: string;
+  /** The app's config, opened: visible to buildpacks in ENV_DIR. */
+  env: Record<string, string>;
+  /** Longest time for the whole build, milliseconds. */
+  timeoutMs: number;
+}
+
+export interface BuildResult {
+  image: Image;
+  /** Process type to its command line, from the Procfile, the buildpack's defaults or the image itself (`web` without command). */
+  processes: Record<string, { command?: string[]; entrypoint?: string[]; port?: number }>;
+  buildpack: string;
+}
+
+export type BuildOutput = { line: string } | { result: BuildResult };

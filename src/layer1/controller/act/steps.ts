@@ -1,0 +1,212 @@
+// One executor per kind of step: thin, idempotent, one transaction fenced by the leadership and by what was seen.
+// A step that finds the world changed does nothing; the loop looks again.
+
+import { hasCode } from '#core/errors';
+import type { Formation } from '#layer0/scheduler/wire';
+import { formationKey } from '#layer0/scheduler/wire';
+import type { Compare, Entry, Operation, Revision } from '#layer0/store/client';
+import type { Step } from '../decide/app.ts';
+import { specsOf } from '../decide/job-spec.ts';
+import type { NewEvent } from '../events.ts';
+import { type App, appKey, type Deployment, deploymentKey } from '../wire.ts';
+import type { ActContext } from './act-context.ts';
+import { purge } from './purge.ts';
+
+export interface Acted {
+  /** False: somebody else changed what the step was decided on. */
+  ok: boolean;
+  revision?: Revision;
+  keys?: string[];
+}
+
+type Executor<K extends Step['type']> = (
+  context: ActContext,
+  step: Extract<Step, { type: K }>,
+) => Promise<Acted>;
+
+/** A kind of step without an executor does not compile. */
+const executors: { [K in Step['type']]: Executor<K> } = {
+  supersede: (context, { deployment, reason, isFailure }) =>
+    endDeployment(context, deployment, {
+      state: isFailure ? 'failed' : 'superseded',
+      reason,
+    }),
+  begin,
+  scale,
+  'remove-formation': removeFormation,
+  'roll-back': (context, { deployment, reason }) =>
+    moveDeployment(context, deployment, { state: 'rolling-back', reason }),
+  fail: (context, { deployment, reason }) =>
+    endDeployment(context, deployment, { state: 'failed', reason }),
+  complete,
+  'stop-jobs': stopJobs,
+  purge,
+};
+
+export function act(context: ActContext, step: Step): Promise<Acted> {
+  return (executors[step.type] as Executor<Step['type']>)(context, step);
+}
+
+function begin(context: ActContext, { deployment }: { deployment: string }): Promise<Acted> {
+  const { currentRelease, currentVersion } = context.app.value;
+  return moveDeployment(context, deployment, {
+    state: 'running',
+    ...(currentRelease === undefined ? {} : { oldRelease: currentRelease }),
+    ...(currentVersion === undefined ? {} : { oldVersion: currentVersion }),
+  });
+}
+
+async function scale(context: ActContext, step: Extract<Step, { type: 'scale' }>): Promise<Acted> {
+  const { app, observer, clock } = context;
+  const key = formationKey(app.value.id, step.release);
+  const before = observer.formations(app.value.id).find((entry) => entry.key === key);
+  const formation = await formationFor(context, step, before?.value);
+  if (!formation) return { ok: false };
+  const compare: Compare[] = [unchanged(app), seen(key, before)];
+  const operations: Operation[] = [{ put: key, value: formation }];
+  if (step.deployment !== undefined) {
+    const entry = deploymentOf(context, step.deployment);
+    if (!entry) return { ok: false };
+    compare.push(unchanged(entry));
+    operations.push({ put: entry.key, value: { ...entry.value, progressAt: clock.now() } });
+  }
+  return commit(context, compare, operations);
+}
+
+/** Specs that a formation has stay as they are: they belong to its jobs. Types that are new come from the release. */
+async function formationFor(
+  { app, releases }: ActContext,
+  { release: id, quantities }: Extract<Step, { type: 'scale' }>,
+  before: Formation | undefined,
+): Promise<Formation | undefined> {
+  const release = await releases.read(app.value.id, id);
+  if (!release && !before) return undefined;
+  const specs = release ? specsOf(release, app.value) : {};
+  const processes: Formation['processes'] = {};
+  for (const [type, quantity] of Object.entries(quantities)) {
+    const known = before?.processes[type];
+    const spec = known?.spec ?? specs[type];
+    if (!spec) continue;
+    const isOnePerHost = known?.isOnePerHost ?? release?.onePerHost?.includes(type) ?? false;
+    processes[type] = { quantity, isOnePerHost, placement: known?.placement ?? 'spread', spec };
+  }
+  return {
+    app: app.value.id,
+    appName: app.value.name,
+    release: id,
+    releaseVersion: before?.releaseVersion ?? release?.version ?? 1,
+    priority: before?.priority ?? (app.value.isSystem ? 1000 : 0),
+    processes,
+  };
+}
+
+function removeFormation(context: ActContext, { release }: { release: string }): Promise<Acted> {
+  const key = formationKey(context.app.value.id, release);
+  return commit(context, [unchanged(context.app)], [{ delete: key }]);
+}
+
+async function complete(
+  context: ActContext,
+  { deployment }: { deployment: string },
+): Promise<Acted> {
+  const entry = deploymentOf(context, deployment);
+  if (!entry) return { ok: false };
+  const { newRelease, newVersion } = entry.value;
+  const app: App = { ...context.app.value, currentRelease: newRelease, currentVersion: newVersion };
+  const acted = await commit(
+    context,
+    [unchanged(context.app), unchanged(entry)],
+    [
+      { put: appKey(app.id), value: app },
+      { put: entry.key, value: ended(context, { ...entry.value, state: 'complete' }) },
+    ],
+  );
+  if (acted.ok) tell(context, entry.value, 'complete', `v${newVersion} is live`);
+  return acted;
+}
+
+async function endDeployment(
+  context: ActContext,
+  id: string,
+  end: Pick<Deployment, 'state'> & { reason: string },
+): Promise<Acted> {
+  const entry = deploymentOf(context, id);
+  if (!entry) return { ok: false };
+  const value = ended(context, { ...entry.value, ...end });
+  const acted = await commit(context, [unchanged(entry)], [{ put: entry.key, value }]);
+  if (acted.ok) tell(context, entry.value, end.state, end.reason);
+  return acted;
+}
+
+async function moveDeployment(
+  context: ActContext,
+  id: string,
+  next: Partial<Deployment> & Pick<Deployment, 'state'>,
+): Promise<Acted> {
+  const entry = deploymentOf(context, id);
+  if (!entry) return { ok: false };
+  const value: Deployment = { ...entry.value, ...next, progressAt: context.clock.now() };
+  const acted = await commit(
+    context,
+    [unchanged(context.app), unchanged(entry)],
+    [{ put: entry.key, value }],
+  );
+  const message = next.reason ?? `v${value.newVersion} is being rolled out`;
+  if (acted.ok) tell(context, value, next.state, message);
+  return acted;
+}
+
+async function stopJobs(context: ActContext, { jobs }: { jobs: string[] }): Promise<Acted> {
+  for (const job of jobs) {
+    try {
+      await context.scheduler.stopJob(job);
+    } catch (error) {
+      if (!hasCode(error, 'scheduler.jobNotFound')) throw error;
+    }
+  }
+  return { ok: true };
+}
+
+async function commit(
+  { store, fence }: ActContext,
+  compare: Compare[],
+  operations: Operation[],
+): Promise<Acted> {
+  const { ok, revision } = await store.txn({ compare: [fence, ...compare], operations });
+  const keys = operations.map((operation) =>
+    'put' in operation ? operation.put : operation.delete,
+  );
+  return { ok, revision, keys };
+}
+
+function deploymentOf({ app, observer }: ActContext, id: string): Entry<Deployment> | undefined {
+  const key = deploymentKey(app.value.id, id);
+  return observer.deployments(app.value.id).find((entry) => entry.key === key);
+}
+
+function ended({ clock }: ActContext, deployment: Deployment): Deployment {
+  return { ...deployment, endedAt: clock.now() };
+}
+
+function unchanged({ key, modRevision }: Entry): Compare {
+  return { key, modRevision };
+}
+
+function seen(key: string, entry: Entry | undefined): Compare {
+  return entry ? unchanged(entry) : { key, is: 'absent' };
+}
+
+function tell(
+  { events, app }: ActContext,
+  deployment: Deployment,
+  state: Deployment['state'],
+  message: string,
+): void {
+  const event: NewEvent = {
+    app: app.value.id,
+    type: `deployment.${state}`,
+    object: deployment.id,
+    message: `${app.value.name}: ${message}`,
+  };
+  events.record(event);
+}

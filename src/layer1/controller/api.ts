@@ -1,0 +1,215 @@
+// What the management API takes and answers, where it is not a record as it is stored (wire.ts).
+
+import { oneOf, type Static, Type } from '#core/schema';
+import {
+  appNamePattern,
+  appSchema,
+  deploymentSchema,
+  deploymentStateSchema,
+  deploymentStrategies,
+  maxQuantity,
+  processTypePattern,
+  processTypeSchema,
+  strict,
+  tokenSchema,
+} from './wire.ts';
+
+export const createAppSchema = Type.Object(
+  {
+    name: Type.String({ pattern: appNamePattern }),
+    strategy: Type.Optional(oneOf(...deploymentStrategies)),
+    batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+  },
+  strict,
+);
+export type CreateApp = Static<typeof createAppSchema>;
+
+const limitsSchema = Type.Object({
+  memoryBytes: Type.Integer({ minimum: 4 * 1024 * 1024, maximum: 2 ** 50 }),
+  cpuMillis: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+  pids: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+});
+
+export const changeAppSchema = Type.Object(
+  {
+    strategy: Type.Optional(oneOf(...deploymentStrategies)),
+    batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    limits: Type.Optional(
+      Type.Record(Type.String({ pattern: processTypePattern }), Type.Partial(limitsSchema), {
+        ...strict,
+        description: 'By process type. A change is a new release, so that it is rolled out.',
+      }),
+    ),
+  },
+  strict,
+);
+export type ChangeApp = Static<typeof changeAppSchema>;
+
+/** An app and where it answers. */
+export const appViewSchema = Type.Intersect([
+  appSchema,
+  Type.Object({ urls: Type.Array(Type.String()) }),
+]);
+export type AppView = Static<typeof appViewSchema>;
+
+export const changeEnvSchema = Type.Object(
+  {
+    set: Type.Optional(Type.Record(Type.String(), Type.String())),
+    unset: Type.Optional(Type.Array(Type.String(), { maxItems: 1000 })),
+  },
+  strict,
+);
+export type ChangeEnv = Static<typeof changeEnvSchema>;
+
+export const deploySchema = Type.Object(
+  {
+    image: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 512,
+        description: 'A reference or an id that this machine has.',
+      }),
+    ),
+    release: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'Instead: deploy the content of this version again.',
+      }),
+    ),
+    processes: Type.Optional(
+      Type.Record(Type.String({ pattern: processTypePattern }), processTypeSchema, {
+        ...strict,
+        description: 'Process types of the image; one `web` when absent.',
+      }),
+    ),
+    commit: Type.Optional(Type.String({ maxLength: 128 })),
+    description: Type.Optional(Type.String({ maxLength: 200 })),
+  },
+  strict,
+);
+export type Deploy = Static<typeof deploySchema>;
+
+export const rollbackSchema = Type.Object(
+  {
+    version: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
+  strict,
+);
+
+/** A release as people see it: config values hidden, and how its rollout went. */
+export const releaseViewSchema = Type.Object({
+  id: Type.String(),
+  version: Type.Integer(),
+  imageId: Type.Optional(Type.String()),
+  env: Type.Record(Type.String(), Type.String(), { description: 'Names; every value is `***`.' }),
+  processes: Type.Record(Type.String(), processTypeSchema),
+  description: Type.String(),
+  commit: Type.Optional(Type.String()),
+  createdBy: Type.String(),
+  createdAt: Type.Integer(),
+  isCurrent: Type.Boolean(),
+  /** Of its last deployment; absent when it never had one. */
+  state: Type.Optional(deploymentStateSchema),
+});
+export type ReleaseView = Static<typeof releaseViewSchema>;
+
+/** What a change of code or config made. Without an image there is nothing to roll out. */
+export const releasedSchema = Type.Object({
+  release: releaseViewSchema,
+  deployment: Type.Optional(deploymentSchema),
+});
+export type Released = Static<typeof releasedSchema>;
+
+export const formationViewSchema = Type.Object({
+  quantities: Type.Record(Type.String(), Type.Integer({ minimum: 0 })),
+});
+export type FormationView = Static<typeof formationViewSchema>;
+
+export const scaleSchema = Type.Object(
+  {
+    quantities: Type.Record(
+      Type.String({ pattern: processTypePattern }),
+      Type.Integer({ minimum: 0, maximum: maxQuantity }),
+      strict,
+    ),
+  },
+  strict,
+);
+
+export const runSchema = Type.Object(
+  {
+    command: Type.Array(Type.String({ maxLength: 32 * 1024 }), {
+      maxItems: 1000,
+      description: "Empty: the image's own command.",
+    }),
+    tty: Type.Optional(Type.Boolean()),
+    stdin: Type.Optional(Type.Boolean({ description: 'Keep stdin open for an attach.' })),
+    env: Type.Optional(Type.Record(Type.String(), Type.String())),
+  },
+  strict,
+);
+export type Run = Static<typeof runSchema>;
+
+export const createRouteSchema = Type.Object(
+  {
+    type: Type.Optional(oneOf('http', 'tcp')),
+    processType: Type.Optional(
+      Type.String({ pattern: processTypePattern, description: 'Whose port: `web` when absent.' }),
+    ),
+    domain: Type.Optional(Type.String({ maxLength: 255 })),
+    path: Type.Optional(Type.String({ maxLength: 1024 })),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
+    sendsProxyProtocol: Type.Optional(Type.Boolean()),
+    redirectsToHttps: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
+export type CreateRoute = Static<typeof createRouteSchema>;
+
+export const changeRouteSchema = Type.Object(
+  {
+    sendsProxyProtocol: Type.Optional(Type.Boolean()),
+    redirectsToHttps: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
+export type ChangeRoute = Static<typeof changeRouteSchema>;
+
+export const putCertificateSchema = Type.Object(
+  {
+    certificatePem: Type.String({ maxLength: 128 * 1024 }),
+    keyPem: Type.String({ maxLength: 64 * 1024 }),
+  },
+  strict,
+);
+
+export const certificateViewSchema = Type.Object({
+  domain: Type.String(),
+  expiresAt: Type.Integer(),
+});
+export type CertificateView = Static<typeof certificateViewSchema>;
+
+export const createTokenSchema = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\x00-\\x1f]+$' }),
+  },
+  strict,
+);
+
+/** The secret is shown once, here. */
+export const createdTokenSchema = Type.Intersect([
+  tokenSchema,
+  Type.Object({ token: Type.String() }),
+]);
+export type CreatedToken = Static<typeof createdTokenSchema>;
+
+export const checkSchema = Type.Object({
+  name: Type.String(),
+  isOk: Type.Boolean(),
+  message: Type.String({ description: 'What was found, and what to do when it is not right.' }),
+});
+export type Check = Static<typeof checkSchema>;
+
+export const importedSchema = Type.Object({
+  images: Type.Array(Type.Object({ id: Type.String(), tags: Type.Array(Type.String()) })),
+});

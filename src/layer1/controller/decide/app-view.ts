@@ -1,0 +1,104 @@
+// Everything that a decision about one app looks at, as plain data.
+
+import type { JobState } from '#layer0/host/wire';
+import type { App, Deployment } from '../wire.ts';
+import { wantedQuantities } from './job-spec.ts';
+import type { Counts } from './rollout.ts';
+
+/** What a decision needs to know of a release's process types; read from the release. */
+export interface ReleaseShape {
+  id: string;
+  version: number;
+  types: Readonly<
+    Record<string, { isOnePerHost: boolean; startTimeoutMs: number; hasHealthCheck: boolean }>
+  >;
+}
+
+export interface SeenFormation {
+  release: string;
+  version: number;
+  quantities: Readonly<Record<string, number>>;
+  onePerHost: readonly string[];
+}
+
+export interface SeenJob {
+  id: string;
+  kind: 'service' | 'ephemeral';
+  release: string;
+  type: string;
+  /** `web.1` */
+  name: string;
+  isWanted: boolean;
+  state: JobState;
+  isHealthy: boolean;
+  attempt: number;
+  reason?: string;
+  startedAt?: number;
+}
+
+export interface AppView {
+  app: App;
+  /** Unfinished ones, in the order of their creation. */
+  deployments: readonly Deployment[];
+  formations: readonly SeenFormation[];
+  jobs: readonly SeenJob[];
+  /** Of the current release and of those that unfinished deployments name. */
+  releases: ReadonlyMap<string, ReleaseShape>;
+  /** How many machines are alive. */
+  hosts: number;
+  now: number;
+}
+
+/** A process without a health check counts as healthy once it has run this long without an exit. */
+export const steadyMs = 3_000;
+
+/** Failed attempts of one job that end a deployment. */
+export const maxFailedAttempts = 3;
+
+export function failedAttempts(job: Pick<SeenJob, 'attempt' | 'state'>): number {
+  return job.attempt - 1 + (job.state === 'failed' ? 1 : 0);
+}
+
+export function isSteady(job: SeenJob, release: ReleaseShape | undefined, now: number): boolean {
+  if (job.state !== 'up' || !job.isHealthy) return false;
+  if (release?.types[job.type]?.hasHealthCheck !== false) return true;
+  return job.startedAt !== undefined && now - job.startedAt >= steadyMs;
+}
+
+/** The counts of one release's formation; all zero where it has none. */
+export function countsOf(view: AppView, release: string): Counts {
+  const formation = view.formations.find((other) => other.release === release);
+  const shape = view.releases.get(release);
+  const counts: Record<string, { quantity: number; live: number; healthy: number }> = {};
+  for (const [type, quantity] of Object.entries(formation?.quantities ?? {}))
+    counts[type] = { quantity, live: 0, healthy: 0 };
+  for (const job of view.jobs) {
+    if (job.release !== release || job.kind !== 'service' || !job.isWanted) continue;
+    const count = counts[job.type] ?? { quantity: 0, live: 0, healthy: 0 };
+    counts[job.type] = count;
+    count.live++;
+    if (isSteady(job, shape, view.now)) count.healthy++;
+  }
+  for (const type of formation?.onePerHost ?? []) {
+    const count = counts[type];
+    if (count) counts[type] = inSets(count, view.hosts);
+  }
+  return counts;
+}
+
+/** One-per-host types as whole sets, so that a step moves all hosts together. */
+function inSets(count: { quantity: number; live: number; healthy: number }, hosts: number) {
+  const isWhole = hosts > 0 && count.healthy >= hosts;
+  return {
+    quantity: Math.min(1, count.quantity),
+    live: Math.min(1, count.live),
+    healthy: isWhole ? 1 : 0,
+  };
+}
+
+export function wantedOf(view: AppView, release: ReleaseShape): Record<string, number> {
+  const wanted = wantedQuantities(view.app, Object.keys(release.types));
+  for (const [type, { isOnePerHost }] of Object.entries(release.types))
+    if (isOnePerHost) wanted[type] = Math.min(1, wanted[type] ?? 0);
+  return wanted;
+}

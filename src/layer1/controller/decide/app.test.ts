@@ -1,0 +1,285 @@
+// What is the next step for an app, in every state it can be in?
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { App, Deployment } from '../wire.ts';
+import { decideApp } from './app.ts';
+import type { AppView, ReleaseShape, SeenFormation, SeenJob } from './app-view.ts';
+
+const now = 1_000_000;
+const options = { deploySlackMs: 30_000 };
+const decide = (view: AppView) => decideApp(view, options).steps;
+
+function anApp(change: Partial<App> = {}): App {
+  return {
+    id: 'app-1',
+    name: 'shop',
+    strategy: 'one-by-one',
+    batchSize: 2,
+    currentRelease: 'rel-1',
+    currentVersion: 1,
+    quantities: {},
+    limits: {},
+    isSystem: false,
+    isDeleting: false,
+    createdAt: 0,
+    ...change,
+  };
+}
+
+function aDeployment(change: Partial<Deployment> = {}): Deployment {
+  return {
+    id: 'dep-2',
+    app: 'app-1',
+    oldRelease: 'rel-1',
+    oldVersion: 1,
+    newRelease: 'rel-2',
+    newVersion: 2,
+    strategy: 'one-by-one',
+    batchSize: 2,
+    state: 'running',
+    createdAt: now,
+    progressAt: now,
+    ...change,
+  };
+}
+
+function aShape(version: number, types: ReleaseShape['types'] = { web: checked }): ReleaseShape {
+  return { id: `rel-${version}`, version, types };
+}
+
+const checked = { isOnePerHost: false, startTimeoutMs: 60_000, hasHealthCheck: true };
+const unchecked = { ...checked, hasHealthCheck: false };
+
+function aFormation(version: number, web: number): SeenFormation {
+  return { release: `rel-${version}`, version, quantities: { web }, onePerHost: [] };
+}
+
+function aJob(change: Partial<SeenJob> = {}): SeenJob {
+  return {
+    id: 'job-1',
+    kind: 'service',
+    release: 'rel-1',
+    type: 'web',
+    name: 'web.1',
+    isWanted: true,
+    state: 'up',
+    isHealthy: true,
+    attempt: 1,
+    startedAt: 0,
+    ...change,
+  };
+}
+
+function aView(change: Partial<AppView> = {}): AppView {
+  const releases = new Map([1, 2, 3].map((version) => [`rel-${version}`, aShape(version)]));
+  return {
+    app: anApp(),
+    deployments: [],
+    formations: [aFormation(1, 1)],
+    jobs: [aJob()],
+    releases,
+    hosts: 1,
+    now,
+    ...change,
+  };
+}
+
+describe('an app without a deployment', () => {
+  test('that is as people want it needs nothing', () => {
+    assert.deepEqual(decide(aView()), []);
+  });
+
+  test('gets the quantities that people want', () => {
+    const app = anApp({ quantities: { web: 3 } });
+    assert.deepEqual(decide(aView({ app })), [
+      { type: 'scale', release: 'rel-1', quantities: { web: 3 } },
+    ]);
+  });
+
+  test('loses formations of other releases', () => {
+    const formations = [aFormation(1, 1), aFormation(2, 0)];
+    assert.deepEqual(decide(aView({ formations })), [
+      { type: 'remove-formation', release: 'rel-2' },
+    ]);
+  });
+
+  test('whose current release cannot be read is left alone', () => {
+    assert.deepEqual(decide(aView({ releases: new Map() })), []);
+  });
+});
+
+describe('several deployments of an app', () => {
+  test('the newest takes over at once and the older ones are superseded', () => {
+    const deployments = [
+      aDeployment(),
+      aDeployment({ id: 'dep-3', newVersion: 3, state: 'pending' }),
+    ];
+    assert.deepEqual(decide(aView({ deployments })), [
+      {
+        type: 'supersede',
+        deployment: 'dep-2',
+        isFailure: false,
+        reason: 'v3 came before v2 was complete',
+      },
+    ]);
+  });
+
+  test('one that rolls back has failed, and keeps its reason', () => {
+    const failing = aDeployment({ state: 'rolling-back', reason: 'web.1 failed 3 times: exit 1' });
+    const deployments = [failing, aDeployment({ id: 'dep-3', newVersion: 3, state: 'pending' })];
+    const [step] = decide(aView({ deployments }));
+    assert.ok(step?.type === 'supersede' && step.isFailure);
+    assert.match(step.reason, /exit 1; v3 follows/);
+  });
+
+  test('one to a version below the current one is over', () => {
+    const app = anApp({ currentRelease: 'rel-3', currentVersion: 3 });
+    const [step] = decide(aView({ app, deployments: [aDeployment()] }));
+    assert.equal(step?.type, 'supersede');
+  });
+});
+
+describe('a running deployment', () => {
+  const running = (jobs: SeenJob[], change: Partial<AppView> = {}) =>
+    aView({
+      deployments: [aDeployment()],
+      formations: [aFormation(1, 1), aFormation(2, 1)],
+      jobs: [aJob(), ...jobs],
+      ...change,
+    });
+  const fresh = (change: Partial<SeenJob>) =>
+    aJob({ id: 'job-2', release: 'rel-2', name: 'web.2', ...change });
+
+  test('is rolled back when a job fails its third attempt, with the reason', () => {
+    const view = running([fresh({ state: 'failed', attempt: 3, reason: 'exit 1' })]);
+    assert.deepEqual(decide(view), [
+      { type: 'roll-back', deployment: 'dep-2', reason: 'web.2 failed 3 times: exit 1' },
+    ]);
+  });
+
+  test('has hope after two failed attempts', () => {
+    assert.deepEqual(decide(running([fresh({ state: 'failed', attempt: 2 })])), []);
+  });
+
+  test('is rolled back when nothing gets healthy in its time and the slack', () => {
+    const waiting = fresh({ state: 'starting', isHealthy: false, reason: 'connection refused' });
+    const late = running([waiting], { now: now + 90_001 });
+    const [step] = decide(late);
+    assert.ok(step?.type === 'roll-back');
+    assert.match(
+      step.reason,
+      /v2 was not healthy within 90 s: web.2 is starting \(connection refused\)/,
+    );
+    assert.deepEqual(decide({ ...late, now: now + 90_000 }), []);
+  });
+
+  test('says why it waits for a place', () => {
+    const pending = fresh({ state: 'pending', isHealthy: false, reason: 'no room' });
+    const [step] = decide(running([pending], { now: now + 100_000 }));
+    assert.ok(step?.type === 'roll-back');
+    assert.match(step.reason, /web.2 is pending \(no room\)/);
+  });
+
+  test('does not call a process without a health check healthy before it ran for a while', () => {
+    const releases = new Map([
+      ['rel-1', aShape(1)],
+      ['rel-2', aShape(2, { web: unchecked })],
+    ]);
+    const view = running([fresh({ startedAt: now - 2_900 })], { releases });
+    assert.deepEqual(decide(view), []);
+    const later = { ...view, now: now + 100 };
+    assert.deepEqual(decide(later), [
+      { type: 'scale', release: 'rel-1', quantities: { web: 0 }, deployment: 'dep-2' },
+    ]);
+  });
+
+  test('is complete when only the new release is asked for', () => {
+    const formations = [aFormation(1, 0), aFormation(2, 1)];
+    const view = running([fresh({})], { formations, jobs: [fresh({})] });
+    assert.deepEqual(decide(view), [{ type: 'complete', deployment: 'dep-2' }]);
+  });
+
+  test('of a one-per-host type waits for every host', () => {
+    const perHost = { proxy: { ...checked, isOnePerHost: true } };
+    const formation = (version: number): SeenFormation => ({
+      ...aFormation(version, 0),
+      quantities: { proxy: 1 },
+      onePerHost: ['proxy'],
+    });
+    const jobs = [1, 2].flatMap((version) => ['a', 'b'].map((host) => proxyJob(version, host)));
+    const view = aView({
+      app: anApp({ isSystem: true }),
+      deployments: [aDeployment()],
+      formations: [formation(1), formation(2)],
+      releases: new Map([
+        ['rel-1', aShape(1, perHost)],
+        ['rel-2', aShape(2, perHost)],
+      ]),
+      hosts: 2,
+      jobs: jobs.slice(0, 3),
+    });
+    assert.deepEqual(decide(view), []);
+    assert.deepEqual(decide({ ...view, jobs }), [
+      { type: 'scale', release: 'rel-1', quantities: { proxy: 0 }, deployment: 'dep-2' },
+    ]);
+  });
+
+  function proxyJob(version: number, host: string): SeenJob {
+    return aJob({ id: `${host}-${version}`, release: `rel-${version}`, type: 'proxy' });
+  }
+});
+
+describe('a deployment that rolls back', () => {
+  test('of a first release ends with nothing', () => {
+    const { oldRelease, oldVersion, ...first } = aDeployment({
+      state: 'rolling-back',
+      reason: 'x',
+    });
+    const { currentRelease, currentVersion, ...app } = anApp();
+    const view = aView({ app, deployments: [first], formations: [aFormation(2, 1)], jobs: [] });
+    assert.deepEqual(decide(view), [
+      { type: 'scale', release: 'rel-2', quantities: { web: 0 }, deployment: 'dep-2' },
+    ]);
+    const empty = { ...view, formations: [aFormation(2, 0)] };
+    assert.deepEqual(decide(empty), [{ type: 'fail', deployment: 'dep-2', reason: 'x' }]);
+  });
+
+  test('to a release that is not healthy either ends all the same, and says so', () => {
+    const deployment = aDeployment({ state: 'rolling-back', reason: 'x' });
+    const view = aView({
+      deployments: [deployment],
+      jobs: [aJob({ isHealthy: false, state: 'failed', reason: 'exit 2' })],
+      now: now + 100_000,
+    });
+    const [step] = decide(view);
+    assert.ok(step?.type === 'fail');
+    assert.match(step.reason, /x; v1 is not healthy either: web.1 is failed \(exit 2\)/);
+  });
+});
+
+describe('an app that is deleted', () => {
+  const deleting = anApp({ isDeleting: true });
+
+  test('loses its formations first, also in the middle of a deployment', () => {
+    const view = aView({ app: deleting, deployments: [aDeployment()] });
+    assert.deepEqual(decide(view), [{ type: 'remove-formation', release: 'rel-1' }]);
+  });
+
+  test('waits for its jobs and stops its one-offs', () => {
+    const oneOff = aJob({ id: 'job-9', kind: 'ephemeral' });
+    const view = aView({
+      app: deleting,
+      formations: [],
+      jobs: [aJob({ isWanted: false }), oneOff],
+    });
+    assert.deepEqual(decide(view), [{ type: 'stop-jobs', jobs: ['job-9'] }]);
+    assert.deepEqual(decide({ ...view, jobs: [aJob({ isWanted: false })] }), []);
+  });
+
+  test('is purged when nothing runs', () => {
+    const ended = aJob({ kind: 'ephemeral', state: 'down', isWanted: true });
+    const view = aView({ app: deleting, formations: [], jobs: [ended] });
+    assert.deepEqual(decide(view), [{ type: 'purge' }]);
+  });
+});

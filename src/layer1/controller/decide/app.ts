@@ -1,0 +1,183 @@
+// What should the controller do next for one app? A pure function from what is seen to steps; the loop takes them and looks again.
+//
+// The order of things, when several are wanted at once:
+//   a delete goes before every deployment; the newest deployment goes before every older one, also before one that rolls back;
+//   one that leads to a version below the current one is over;
+//   a deployment that began with quantities a, b, c follows them when they change on the way.
+
+import type { Deployment } from '../wire.ts';
+import {
+  type AppView,
+  countsOf,
+  failedAttempts,
+  isSteady,
+  maxFailedAttempts,
+  type ReleaseShape,
+  type SeenJob,
+  steadyMs,
+  wantedOf,
+} from './app-view.ts';
+import { decideDeletion } from './deletion.ts';
+import { type Counts, planRollout, type Quantities } from './rollout.ts';
+
+export type Step =
+  | { type: 'supersede'; deployment: string; reason: string; isFailure: boolean }
+  | { type: 'begin'; deployment: string }
+  /** With a deployment, the step counts as its progress. */
+  | { type: 'scale'; release: string; quantities: Quantities; deployment?: string }
+  | { type: 'remove-formation'; release: string }
+  | { type: 'roll-back'; deployment: string; reason: string }
+  | { type: 'fail'; deployment: string; reason: string }
+  | { type: 'complete'; deployment: string }
+  | { type: 'stop-jobs'; jobs: string[] }
+  | { type: 'purge' };
+
+export interface Decision {
+  steps: Step[];
+  /** Look again this soon although nothing may have changed: a time limit is running. */
+  againMs?: number;
+}
+
+export interface DecideOptions {
+  deploySlackMs: number;
+}
+
+export function decideApp(view: AppView, options: DecideOptions): Decision {
+  if (view.app.isDeleting) return decideDeletion(view);
+  const current = view.app.currentVersion ?? 0;
+  const newest = view.deployments.findLast(({ newVersion }) => newVersion > current);
+  const others = view.deployments.filter((deployment) => deployment !== newest);
+  if (others.length > 0)
+    return { steps: others.map((old) => supersede(old, newest?.newVersion ?? current)) };
+  if (!newest) return { steps: settle(view) };
+  if (newest.state === 'pending') return { steps: [{ type: 'begin', deployment: newest.id }] };
+  return newest.state === 'rolling-back'
+    ? decideRollback(view, newest, options)
+    : decideForward(view, newest, options);
+}
+
+function supersede(old: Deployment, version: number): Step {
+  const isFailure = old.state === 'rolling-back';
+  const reason = isFailure
+    ? `${old.reason ?? 'it failed'}; v${version} follows`
+    : `v${version} came before v${old.newVersion} was complete`;
+  return { type: 'supersede', deployment: old.id, isFailure, reason };
+}
+
+/** No deployment: the current release has what people want, and nothing else runs. */
+function settle(view: AppView): Step[] {
+  const steps: Step[] = [];
+  const current = view.app.currentRelease;
+  const shape = current === undefined ? undefined : view.releases.get(current);
+  if (shape) {
+    const wanted = wantedOf(view, shape);
+    const formation = view.formations.find(({ release }) => release === shape.id);
+    if (!formation || !isSame(formation.quantities, wanted))
+      steps.push({ type: 'scale', release: shape.id, quantities: wanted });
+  }
+  if (current !== undefined && !shape) return steps;
+  for (const { release } of view.formations)
+    if (release !== current) steps.push({ type: 'remove-formation', release });
+  return steps;
+}
+
+function decideForward(view: AppView, deployment: Deployment, options: DecideOptions): Decision {
+  const shape = view.releases.get(deployment.newRelease);
+  if (!shape) return { steps: [] };
+  const failure = failureOf(view, shape, deployment, options);
+  if (failure !== undefined)
+    return { steps: [{ type: 'roll-back', deployment: deployment.id, reason: failure }] };
+  const { steps, isDone } = move(view, deployment, shape);
+  if (isDone) return { steps: [{ type: 'complete', deployment: deployment.id }] };
+  return { steps, againMs: nextLook(view, shape) };
+}
+
+function decideRollback(view: AppView, deployment: Deployment, options: DecideOptions): Decision {
+  const shape =
+    deployment.oldRelease === undefined ? undefined : view.releases.get(deployment.oldRelease);
+  const reason = deployment.reason ?? 'it failed';
+  if (deployment.oldRelease !== undefined && !shape) return { steps: [] };
+  const { steps, isDone } = move(view, deployment, shape);
+  if (isDone) return { steps: [{ type: 'fail', deployment: deployment.id, reason }] };
+  if (shape && isOver(view, shape, deployment, options)) {
+    const also = `${reason}; v${shape.version} is not healthy either: ${sickest(view, shape)}`;
+    return { steps: [{ type: 'fail', deployment: deployment.id, reason: also }] };
+  }
+  return { steps, againMs: shape ? nextLook(view, shape) : steadyMs };
+}
+
+/** One move of the rollout as steps: formations that change, those that grow before those that shrink. */
+function move(view: AppView, deployment: Deployment, target: ReleaseShape | undefined) {
+  const others = new Map<string, Counts>();
+  for (const { release } of view.formations)
+    if (release !== target?.id) others.set(release, countsOf(view, release));
+  const plan = planRollout({
+    wanted: target ? wantedOf(view, target) : {},
+    target: target ? countsOf(view, target.id) : {},
+    others,
+    strategy: deployment.strategy,
+    batchSize: deployment.batchSize,
+    isRollback: deployment.state === 'rolling-back',
+  });
+  const steps: Step[] = [];
+  const add = (release: string, quantities: Quantities) => {
+    const formation = view.formations.find((other) => other.release === release);
+    if (formation && isSame(formation.quantities, quantities)) return;
+    steps.push({ type: 'scale', release, quantities, deployment: deployment.id });
+  };
+  if (target) add(target.id, plan.target);
+  for (const [release, quantities] of plan.others) add(release, quantities);
+  return { steps, isDone: plan.isDone };
+}
+
+/** The sentence that ends a deployment, or undefined while there is hope. */
+function failureOf(
+  view: AppView,
+  shape: ReleaseShape,
+  deployment: Deployment,
+  options: DecideOptions,
+): string | undefined {
+  for (const job of wantedJobs(view, shape)) {
+    const failures = failedAttempts(job);
+    if (failures >= maxFailedAttempts && !isSteady(job, shape, view.now))
+      return `${job.name} failed ${failures} times: ${job.reason ?? 'no reason was given'}`;
+  }
+  if (!isOver(view, shape, deployment, options)) return undefined;
+  const waitedS = Math.round((view.now - deployment.progressAt) / 1000);
+  return `v${shape.version} was not healthy within ${waitedS} s: ${sickest(view, shape)}`;
+}
+
+function isOver(
+  view: AppView,
+  shape: ReleaseShape,
+  deployment: Deployment,
+  { deploySlackMs }: DecideOptions,
+): boolean {
+  const longest = Math.max(0, ...Object.values(shape.types).map((type) => type.startTimeoutMs));
+  return view.now - deployment.progressAt > longest + deploySlackMs;
+}
+
+function sickest(view: AppView, shape: ReleaseShape): string {
+  const sick = wantedJobs(view, shape).find((job) => !isSteady(job, shape, view.now));
+  if (!sick) return 'its jobs were not made';
+  return `${sick.name} is ${sick.state}${sick.reason === undefined ? '' : ` (${sick.reason})`}`;
+}
+
+function wantedJobs(view: AppView, shape: ReleaseShape): SeenJob[] {
+  return view.jobs.filter(
+    (job) => job.release === shape.id && job.kind === 'service' && job.isWanted,
+  );
+}
+
+/** How soon something may be due that no event announces: a steady process, a time limit. */
+function nextLook(view: AppView, shape: ReleaseShape): number {
+  const waits = wantedJobs(view, shape)
+    .filter((job) => job.state === 'up' && !isSteady(job, shape, view.now))
+    .map((job) => steadyMs - (view.now - (job.startedAt ?? view.now)));
+  return Math.max(50, Math.min(1_000, ...waits));
+}
+
+function isSame(a: Readonly<Quantities>, b: Readonly<Quantities>): boolean {
+  const types = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...types].every((type) => (a[type] ?? 0) === (b[type] ?? 0));
+}

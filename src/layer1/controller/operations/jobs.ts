@@ -1,0 +1,185 @@
+// Jobs as people see them, one-off jobs, and an end to a job. What runs is layer 0's; here it only gets a name.
+
+import type { Duplex } from 'node:stream';
+import { hasCode } from '#core/errors';
+import type { JobStatus } from '#layer0/host/wire';
+import { isEnded, stateOf } from '#layer0/scheduler/client';
+import { type Job, jobKey } from '#layer0/scheduler/wire';
+import type { Run } from '../api.ts';
+import type { Caller, Context } from '../context.ts';
+import { checkEnv } from '../decide/env.ts';
+import { oneOffSpec } from '../decide/job-spec.ts';
+import { controllerErrors } from '../errors.ts';
+import { readApp, readLivingApp } from '../records.ts';
+import type { JobView } from '../wire.ts';
+import { AppChanges } from './app-changes.ts';
+import { sealEnv } from './env.ts';
+import { readBase, refuseSystem } from './releases.ts';
+
+/** Longest wait of an attach for the job's container. */
+const maxAttachWaitMs = 120_000;
+/** Signals that `kill` takes. */
+export const signals = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
+
+export function jobView(job: Job, status: JobStatus | undefined): JobView {
+  const reason = status?.reason ?? (status ? undefined : job.pendingReason);
+  return {
+    id: job.id,
+    name: nameOf(job),
+    type: job.type,
+    release: job.release,
+    version: job.releaseVersion,
+    state: stateOf(job, status),
+    isHealthy: status?.isHealthy ?? false,
+    attempt: status?.attempt ?? 1,
+    createdAt: job.createdAt,
+    ...(reason === undefined ? {} : { reason }),
+    ...(job.host === undefined ? {} : { host: job.host }),
+    ...(status?.address === undefined ? {} : { address: status.address }),
+    ...(status?.exitCode === undefined ? {} : { exitCode: status.exitCode }),
+    ...(status?.startedAt === undefined ? {} : { startedAt: status.startedAt }),
+  };
+}
+
+function nameOf({ type, index }: Job): string {
+  return `${type}.${index}`;
+}
+
+export async function readJobs({ store, observer }: Context, name: string): Promise<JobView[]> {
+  const { value: app } = await readApp(store, name);
+  return observer
+    .jobs(app.id)
+    .map((job) => jobView(job, observer.status(job.id)))
+    .sort((a, b) => (a.type === b.type ? indexOf(a) - indexOf(b) : a.type < b.type ? -1 : 1));
+}
+
+function indexOf({ name }: JobView): number {
+  return Number(name.slice(name.lastIndexOf('.') + 1));
+}
+
+/** By id or by name; of several with one name the one that is meant to run. */
+export async function findJob(context: Context, name: string, reference: string): Promise<Job> {
+  const { value: app } = await readApp(context.store, name);
+  const jobs = context.observer.jobs(app.id);
+  const named = jobs.filter((job) => nameOf(job) === reference);
+  const found =
+    jobs.find(({ id }) => id === reference) ??
+    named.find(({ desired }) => desired === 'up') ??
+    named[0] ??
+    (await justMade(context, app.id, reference));
+  if (found) return found;
+  throw controllerErrors.jobNotFound(
+    `app ${name} has no job ${reference}; \`gantry ps -a ${name}\` lists them`,
+  );
+}
+
+/** A job that was made a moment ago may not be in the view yet. */
+async function justMade({ store }: Context, app: string, id: string): Promise<Job | undefined> {
+  if (!/^job-[a-z0-9]+$/.test(id)) return undefined;
+  const job = (await store.get<Job>(jobKey(id)))?.value;
+  return job?.app === app ? job : undefined;
+}
+
+export async function runJob(
+  context: Context,
+  request: { app: string; caller: Caller },
+  { command, tty = false, stdin = false, env = {} }: Run,
+): Promise<JobView> {
+  const { value: app } = await readLivingApp(context.store, request.app);
+  refuseSystem(app);
+  checkEnv(env);
+  const { base } = await readBase(context, app);
+  const sealedEnv = await sealEnv(context, app, env);
+  const spec = base && oneOffSpec(base, app, { command, tty, openStdin: stdin, sealedEnv });
+  if (!base || !spec)
+    throw controllerErrors.noRelease(
+      `app ${app.name} has no image to run; push code or deploy an image first`,
+    );
+  const id = await context.scheduler.runEphemeral({
+    app: app.id,
+    appName: app.name,
+    release: base.id,
+    releaseVersion: base.version,
+    type: 'run',
+    spec,
+  });
+  context.events.record({
+    app: app.id,
+    type: 'job.created',
+    object: id,
+    message: `${app.name}: ${request.caller.name} runs a one-off job`,
+  });
+  return jobView(await findJob(context, app.name, id), undefined);
+}
+
+/** A one-off ends. A process of the formation gets the signal, and is started again by its host. */
+export async function killJob(
+  context: Context,
+  { app, job: reference }: { app: string; job: string },
+  signal: string,
+): Promise<JobView> {
+  const job = await findJob(context, app, reference);
+  const status = context.observer.status(job.id);
+  if (job.kind === 'ephemeral') {
+    try {
+      await context.scheduler.stopJob(job.id);
+    } catch (error) {
+      if (!hasCode(error, 'scheduler.jobNotFound')) throw error;
+    }
+  } else if (status?.containerId === undefined)
+    throw controllerErrors.jobNotRunning(
+      `${nameOf(job)} of ${app} has no container to send ${signal} to: it is ${stateOf(job, status)}`,
+    );
+  else await context.host.signal(job.id, signal);
+  return jobView(job, status);
+}
+
+/** The job once it has a container, or has ended: what an attach can be made to. */
+export async function waitForContainer(
+  context: Context,
+  job: Job,
+  signal: AbortSignal,
+): Promise<void> {
+  const { observer, clock } = context;
+  const end = clock.monotonicMs() + maxAttachWaitMs;
+  using changes = new AppChanges(context, job.app);
+  for (;;) {
+    const status = observer.status(job.id);
+    if (status?.startedAt !== undefined || isEnded(job, status)) return;
+    const leftMs = end - clock.monotonicMs();
+    if (leftMs <= 0)
+      throw controllerErrors.jobNotRunning(
+        `${nameOf(job)} did not start within ${maxAttachWaitMs / 1000} s: ${jobView(job, status).reason ?? 'no reason is known'}`,
+      );
+    await changes.next(signal, leftMs);
+  }
+}
+
+/** Resolves with the job when it has ended, or was removed before it could: then without an exit code. */
+export async function waitForEnd(
+  context: Context,
+  job: Job,
+  signal: AbortSignal,
+): Promise<JobView> {
+  const { observer } = context;
+  using changes = new AppChanges(context, job.app);
+  for (let wasSeen = false; ; ) {
+    const status = observer.status(job.id);
+    if (isEnded(job, status)) return jobView(job, status);
+    const isSeen = observer.jobs(job.app).some(({ id }) => id === job.id);
+    if (wasSeen && !isSeen)
+      return { ...jobView(job, status), state: 'down', reason: 'removed before it ended' };
+    wasSeen = isSeen;
+    await changes.next(signal);
+  }
+}
+
+/** Joins two sockets: what one says the other hears, and when one breaks the other ends. */
+export function joinSockets(client: Duplex, host: Duplex): void {
+  client.on('error', () => host.destroy());
+  host.on('error', () => client.destroy());
+  client.on('close', () => host.destroy());
+  host.on('close', () => client.destroy());
+  client.pipe(host);
+  host.pipe(client);
+}

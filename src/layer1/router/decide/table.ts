@@ -1,0 +1,145 @@
+// What HAProxy should know: from routes and instances to maps, backends and servers. Pure.
+
+import type { Instance } from '#layer0/discovery/client';
+import type { Route } from '../wire.ts';
+import { assignSlots, backendOfSlot, type Slots, servicesOf } from './slots.ts';
+
+export interface Server {
+  name: string;
+  address: string;
+  port: number;
+  isDraining: boolean;
+  sendsProxyProtocol: boolean;
+}
+
+export interface TcpListener {
+  port: number;
+  backend: string;
+  service: string;
+}
+
+export interface Table {
+  slots: Slots;
+  /** `host/path/` to backend, with `|s` where plain HTTP is redirected. */
+  routes: ReadonlyMap<string, string>;
+  /** Backend to service. */
+  services: ReadonlyMap<string, string>;
+  tcp: readonly TcpListener[];
+  /** Backend to its servers by name. */
+  backends: ReadonlyMap<string, ReadonlyMap<string, Server>>;
+}
+
+export interface TableInputs {
+  routes: Iterable<Route>;
+  instances: ReadonlyMap<string, readonly Instance[]>;
+  slots: Slots;
+  spares: number;
+  /** Ports that a TCP route may have. */
+  tcpPorts: { min: number; max: number };
+}
+
+export function makeTable(inputs: TableInputs): Table {
+  const routes = [...inputs.routes].filter(hasPlainService).sort(bySeniority);
+  const http = routes.filter((route) => route.type === 'http' && route.domain !== undefined);
+  const wanted = new Set(http.map((route) => route.service));
+  const slots = assignSlots(inputs.slots, wanted, inputs.spares);
+  const backends = new Map<string, ReadonlyMap<string, Server>>();
+  for (const [service, slot] of slots.byService)
+    backends.set(backendOfSlot(slot), serversOf(inputs.instances.get(service) ?? [], false));
+
+  const tcp: TcpListener[] = [];
+  for (const route of routes) {
+    if (route.type !== 'tcp' || !isAllowedPort(route.port, inputs.tcpPorts)) continue;
+    const backend = `t${route.port}`;
+    if (backends.has(backend)) continue;
+    tcp.push({ port: route.port, backend, service: route.service });
+    const instances = inputs.instances.get(route.service) ?? [];
+    backends.set(backend, serversOf(instances, route.sendsProxyProtocol));
+  }
+  tcp.sort((a, b) => a.port - b.port);
+  const tcpServices = new Map(tcp.map(({ backend, service }) => [backend, service]));
+  return {
+    slots,
+    routes: routeEntries(http, slots),
+    services: servicesOf(slots, tcpServices),
+    tcp,
+    backends,
+  };
+}
+
+/** System routes before users', older before newer: the first claim of a name wins. */
+function bySeniority(a: Route, b: Route): number {
+  return (
+    Number(b.isSystem) - Number(a.isSystem) || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)
+  );
+}
+
+/** It becomes a word of the configuration and of a map. */
+const hasPlainService = ({ service }: Route) => /^[\w.-]+$/.test(service);
+
+function isAllowedPort(
+  port: number | undefined,
+  { min, max }: { min: number; max: number },
+): port is number {
+  return port !== undefined && port >= min && port <= max;
+}
+
+function routeEntries(routes: readonly Route[], slots: Slots): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const route of routes) {
+    const slot = slots.byService.get(route.service);
+    const key = routeMapKey(route.domain ?? '', route.path ?? '/');
+    if (slot === undefined || !isMapKey(key) || entries.has(key)) continue;
+    entries.set(key, backendOfSlot(slot) + (route.redirectsToHttps ? '|s' : ''));
+  }
+  return entries;
+}
+
+/** `/api` becomes `host/api/`, compared with `host/api/users/`: a prefix ends where a path segment ends. */
+export function routeMapKey(domain: string, path: string): string {
+  const trimmed = path.replace(/\/+$/, '');
+  return `${domain.toLowerCase()}${trimmed}/`;
+}
+
+/** What a map file and a runtime command can hold as it is; nothing else ever reaches them. */
+function isMapKey(key: string): boolean {
+  return /^(\*\.)?[a-z0-9.-]+(\/[\w.~!$&'()*+,=:@%/-]*)$/.test(key);
+}
+
+/** Of lists that have not changed since the last table: most of a large one. */
+const madeServers = new WeakMap<readonly Instance[], ReadonlyMap<string, Server>>();
+
+function serversOf(
+  instances: readonly Instance[],
+  sendsProxyProtocol: boolean,
+): ReadonlyMap<string, Server> {
+  const known = madeServers.get(instances);
+  if (known && !sendsProxyProtocol) return known;
+  const servers = makeServers(instances, sendsProxyProtocol);
+  if (!sendsProxyProtocol) madeServers.set(instances, servers);
+  return servers;
+}
+
+function makeServers(instances: readonly Instance[], sendsProxyProtocol: boolean) {
+  const servers = new Map<string, Server>();
+  for (const instance of instances) {
+    const { address, port } = instance;
+    if (port === 0 || !isAddress(address)) continue;
+    const name = serverName(instance);
+    const isDraining = instance.state === 'draining';
+    servers.set(name, { name, address, port, isDraining, sendsProxyProtocol });
+  }
+  return servers;
+}
+
+const isAddress = (text: string) => /^[0-9a-fA-F.:]+$/.test(text);
+
+/** `1.web.shop:job-x`: during a deploy two jobs share an id, the job tells them apart. */
+export function serverName(instance: Pick<Instance, 'id' | 'job'>): string {
+  const name = instance.job ? `${instance.id}:${instance.job}` : instance.id;
+  return name.replace(/[^\w.:-]/g, '_');
+}
+
+export function jobOfServer(name: string): string {
+  return name.slice(name.lastIndexOf(':') + 1);
+}

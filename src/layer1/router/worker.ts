@@ -1,0 +1,142 @@
+// Brings one HAProxy worker to the table: observe -> decide -> act -> observe. Between passes it keeps what it knows of
+// the worker, and reads everything again when the worker is another one, a command failed, or time has passed.
+
+import type { Clock } from '#core/clock';
+import type { Log } from '#core/log';
+import { observeInfo, observeSessions, observeWorker } from './act/observe.ts';
+import type { Channel } from './act/runtime-socket.ts';
+import type { ProxyPaths, RouterConfig } from './config.ts';
+import { commandsOf } from './decide/commands.ts';
+import type { WorkerState } from './decide/state.ts';
+import {
+  applyStep,
+  type Certificates,
+  decideRemovals,
+  decideSteps,
+  leavingServers,
+  type Removals,
+  type ServerRef,
+  type Step,
+} from './decide/steps.ts';
+import type { Table } from './decide/table.ts';
+import { routerErrors } from './errors.ts';
+
+export interface Desired {
+  table: Table;
+  certificates: Certificates;
+  shape: string;
+}
+
+export interface WorkerDeps {
+  channel: Channel;
+  settings: RouterConfig;
+  paths: ProxyPaths;
+  clock: Clock;
+  log: Log;
+}
+
+/** Longest time that what is known of a worker is trusted without reading it again. */
+const trustMs = 30_000;
+/** Answers of HAProxy that mean the command was done; everything else is a refusal. */
+const isDone =
+  /^(\s*|.*(New server registered|Server deleted|Success|created|inserted|deleted|updated|Committing|New empty).*)$/is;
+
+export class Worker {
+  readonly #deps: WorkerDeps;
+  #state: WorkerState | undefined;
+  #readAtMs = 0;
+
+  constructor(deps: WorkerDeps) {
+    this.#deps = deps;
+  }
+
+  get pid(): number | undefined {
+    return this.#state?.pid;
+  }
+
+  /** What it has now; read in full only where what is known may be wrong. */
+  async observe(): Promise<WorkerState> {
+    const { channel, clock, paths } = this.#deps;
+    const info = await observeInfo(channel);
+    const isKnown =
+      this.#state?.pid === info.pid &&
+      this.#state.shape === info.shape &&
+      clock.monotonicMs() - this.#readAtMs < trustMs;
+    if (this.#state && isKnown) return this.#state;
+    const before = this.#state?.servers;
+    this.#state = await observeWorker(channel, paths);
+    this.#readAtMs = clock.monotonicMs();
+    for (const [backend, servers] of this.#state.servers) {
+      for (const [name, server] of servers) {
+        const goneSinceMs = before?.get(backend)?.get(name)?.goneSinceMs;
+        if (goneSinceMs !== undefined) server.goneSinceMs = goneSinceMs;
+      }
+    }
+    return this.#state;
+  }
+
+  /** Everything is read again at the next pass. */
+  forget(): void {
+    this.#readAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** One pass. Answers the servers that still have requests in flight. */
+  async bring({ table, certificates }: Desired): Promise<ServerRef[]> {
+    const state = await this.observe();
+    await this.#act(state, decideSteps(table, certificates, state));
+    const { steps, busy } = await this.#decideRemovals(table, state);
+    await this.#act(state, steps, 'tolerate');
+    return busy;
+  }
+
+  /** Of a worker that ends: HAProxy changes nothing in it any more, but its requests count. */
+  async look({ table }: Desired): Promise<ServerRef[]> {
+    const { busy } = await this.#decideRemovals(table, await this.observe());
+    return busy;
+  }
+
+  async #decideRemovals(table: Table, state: WorkerState): Promise<Removals> {
+    const leaving = leavingServers(table, state);
+    if (leaving.length === 0) return { steps: [], busy: [] };
+    const nowMs = this.#deps.clock.monotonicMs();
+    for (const { backend, name } of leaving) {
+      const server = state.servers.get(backend)?.get(name);
+      if (server && !table.backends.get(backend)?.has(name)) server.goneSinceMs ??= nowMs;
+    }
+    const sessions = await observeSessions(this.#deps.channel, leaving);
+    const { goneBoundMs } = this.#deps.settings;
+    return decideRemovals(table, state, sessions, { nowMs, goneBoundMs });
+  }
+
+  /** True while a server waits for its last requests, so that another pass should follow soon. */
+  isWaiting(table: Table): boolean {
+    return this.#state !== undefined && leavingServers(table, this.#state).length > 0;
+  }
+
+  async #act(state: WorkerState, steps: readonly Step[], mode?: 'tolerate'): Promise<void> {
+    if (steps.length === 0) return;
+    const { channel, paths, settings, log } = this.#deps;
+    const context = { ...paths, checkMs: settings.checkMs };
+    const commands = steps.map((step) => commandsOf(step, context));
+    let answers: string[];
+    try {
+      answers = await channel.run(commands.flat());
+    } catch (error) {
+      this.forget();
+      throw error;
+    }
+    const refusals: string[] = [];
+    steps.forEach((step, index) => {
+      const mine = commands[index] ?? [];
+      const bad = answers.splice(0, mine.length).findIndex((answer) => !isDone.test(answer));
+      if (bad === -1) applyStep(state, step);
+      else refusals.push(String(mine[bad]).split('\n')[0] ?? '');
+    });
+    if (refusals.length === 0) return;
+    this.forget();
+    const message = `HAProxy refused ${refusals.length} of ${steps.length} changes, the first: ${refusals[0]}`;
+    // A server with a connection still attached cannot be deleted yet; the next pass tries again.
+    if (mode === 'tolerate') log.debug({ refusals: refusals.slice(0, 5) }, message);
+    else throw routerErrors.commandFailed(message, { detail: refusals.slice(0, 5) });
+  }
+}

@@ -1,0 +1,313 @@
+// A real machine for tests: a bare Debian root file system in namespaces of its own, which can be powered off and on.
+// It has neither Node nor Docker; `script/up` installs them as on any fresh machine.
+
+import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { waitFor } from './wait.ts';
+
+const run = promisify(execFile);
+const project = join(import.meta.dirname, '../..');
+
+/** Short and the same for this checkout: names of bridges and namespaces, beside those of other checkouts. */
+const prefix = `g${createHash('sha256').update(project).digest('hex').slice(0, 5)}`;
+const bridge = `${prefix}br`;
+/** 10.99.<n>.0/24, n from the path, so that two checkouts do not meet. */
+const underlay = `10.99.${1 + (Number.parseInt(prefix.slice(1), 16) % 250)}`;
+
+export interface MachineOptions {
+  /** 1 to 9: the last digit of its address. */
+  number: number;
+  /** Debian release of its root file system. */
+  suite: 'bookworm' | 'trixie';
+}
+
+export interface Output {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export class Machine {
+  readonly name: string;
+  readonly address: string;
+  readonly folder: string;
+  readonly #options: MachineOptions;
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.name = `${prefix}m${options.number}`;
+    this.address = `${underlay}.${10 + options.number}`;
+    this.folder = join('/var/lib/gantry-test', this.name);
+  }
+
+  get root(): string {
+    return join(this.folder, 'root');
+  }
+
+  /** Kept in a file, so that every test process drives the same machine; undefined while it is off. */
+  get #initPid(): number | undefined {
+    try {
+      return Number(readFileSync(join(this.folder, 'init.pid'), 'utf8'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A path of the running machine, seen from here: its /run is in no folder of ours. */
+  path(inside: string): string {
+    return `/proc/${this.#initPid}/root${inside}`;
+  }
+
+  get isOn(): boolean {
+    const pid = this.#initPid;
+    return pid !== undefined && existsSync(`/proc/${pid}/ns/net`);
+  }
+
+  /** Makes the root file system (empty of Node, Docker and git) and the network cable. An older one is destroyed. */
+  async create(): Promise<void> {
+    await this.destroy();
+    await mkdir(this.root, { recursive: true });
+    const image = await baseFileSystem(this.#options.suite);
+    await run('tar', ['-xf', image, '-C', this.root, '--numeric-owner']);
+    // Docker's own init is a static binary: it runs on a root file system that has nothing.
+    const init = await run('sh', ['-c', 'readlink -f "$(command -v docker-init)"']);
+    await cp(init.stdout.trim(), join(this.root, 'sbin/machine-init'));
+    await cp('/etc/resolv.conf', join(this.root, 'etc/resolv.conf'), { dereference: true });
+    await writeFile(join(this.root, 'etc/hosts'), `127.0.0.1 localhost ${this.name}\n`);
+    const bundle = process.env.NODE_EXTRA_CA_CERTS;
+    if (bundle)
+      await cp(bundle, join(this.root, 'etc/ssl/certs/ca-certificates.crt'), { dereference: true });
+    await ensureUnderlay();
+    await run('ip', ['netns', 'add', this.name]);
+    await run('ip', [
+      'link',
+      'add',
+      `${this.name}v`,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'eth0',
+      'netns',
+      this.name,
+    ]);
+    await run('ip', ['link', 'set', `${this.name}v`, 'master', bridge, 'up']);
+    for (const args of [
+      ['link', 'set', 'lo', 'up'],
+      ['addr', 'add', `${this.address}/24`, 'dev', 'eth0'],
+      ['link', 'set', 'eth0', 'up'],
+      ['route', 'add', 'default', 'via', `${underlay}.1`],
+    ]) {
+      await run('ip', ['-n', this.name, ...args]);
+    }
+    await run('ip', ['netns', 'exec', this.name, 'sysctl', '-qw', 'net.ipv4.ip_forward=0']);
+  }
+
+  /** Boots: namespaces and an init, nothing else runs yet. */
+  async powerOn(): Promise<void> {
+    const script = join(import.meta.dirname, 'machine-init.sh');
+    const args = [
+      `--net=/run/netns/${this.name}`,
+      'unshare',
+      '--mount',
+      '--uts',
+      '--pid',
+      '--ipc',
+      '--fork',
+      '--kill-child',
+    ];
+    // Not our own output: whoever runs this test waits until nobody holds it open any more.
+    const bootLog = openSync(join(this.folder, 'boot.log'), 'a');
+    const starter = spawn('nsenter', [...args, 'sh', script, this.root, this.name], {
+      stdio: ['ignore', bootLog, bootLog],
+      detached: true,
+    });
+    starter.unref();
+    closeSync(bootLog);
+    const parent = starter.pid;
+    await waitFor(`${this.name} to boot`, async () => {
+      const children = await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8').catch(
+        () => '',
+      );
+      const child = Number(children.trim().split(' ')[0]);
+      const command = child ? await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '') : '';
+      if (!command.startsWith('/sbin/machine-init')) return false;
+      await writeFile(join(this.folder, 'init.pid'), String(child));
+      return true;
+    });
+  }
+
+  /** Pulls the plug: every process of the machine is gone at once, what was written stays. */
+  async powerOff(): Promise<void> {
+    const pid = this.#initPid;
+    if (pid === undefined) return;
+    process.kill(pid, 'SIGKILL');
+    await waitFor(`${this.name} to be off`, async () => !(await exists(`/proc/${pid}/ns/net`)));
+    await rm(join(this.folder, 'init.pid'), { force: true });
+  }
+
+  /** Starts dockerd as the machine's service manager would at boot; script/up does it on the first boot. */
+  async startDocker(): Promise<void> {
+    await this.sh(
+      'rm -f /var/run/docker.pid; setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &',
+    );
+    await this.untilDockerAnswers();
+  }
+
+  async untilDockerAnswers(): Promise<void> {
+    await waitFor('dockerd to answer', async () => (await this.sh('docker version')).code === 0);
+  }
+
+  async reboot(): Promise<void> {
+    await this.powerOff();
+    await this.powerOn();
+    await this.startDocker();
+  }
+
+  /** Kills dockerd (and what it keeps beside it) without warning; containers live on. */
+  async killDocker(): Promise<void> {
+    await this.must('kill -9 $(cat /var/run/docker.pid)');
+  }
+
+  /** Starts a program on the machine. */
+  spawn(command: string[], options: SpawnOptions = {}): ChildProcess {
+    if (this.#initPid === undefined) throw new Error(`${this.name} is off`);
+    const target = ['-t', String(this.#initPid), '-m', '-u', '-i', '-p', '-n', '-r', '-w'];
+    return spawn('nsenter', [...target, '--', ...command], {
+      ...options,
+      env: machineEnv(options.env),
+    });
+  }
+
+  /** Runs a shell command on the machine and waits for its end. */
+  sh(
+    script: string,
+    options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
+  ): Promise<Output> {
+    return new Promise((resolve, reject) => {
+      const child = this.spawn(['bash', '-c', script], {
+        env: options.env,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+      const output: Output = { code: -1, stdout: '', stderr: '' };
+      const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+      child.on('error', reject);
+      // A background process of the script may keep the pipes open: its exit is enough.
+      child.on('exit', (code) => {
+        clearTimeout(timer);
+        setImmediate(() => resolve({ ...output, code: code ?? -1 }));
+      });
+      // A command may end before it has read its input; its exit code says how it went.
+      child.stdin?.on('error', ignoreAbsent);
+      child.stdin?.end(options.input ?? '');
+    });
+  }
+
+  /** Like sh, but a failure throws with what the command said. */
+  async must(
+    script: string,
+    options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
+  ): Promise<string> {
+    const { code, stdout, stderr } = await this.sh(script, options);
+    if (code !== 0)
+      throw new Error(
+        `on ${this.name}: ${script}: exit ${code}\n${stdout.slice(-4000)}\n${stderr.slice(-4000)}`,
+      );
+    return stdout;
+  }
+
+  /** A copy of the committed and uncommitted files of this checkout, as `git clone` would make it. */
+  async copyProject(target: string): Promise<void> {
+    const list = join(this.folder, 'files');
+    const files = await run(
+      'git',
+      ['ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+      { cwd: project, maxBuffer: 1e8 },
+    );
+    const present = [];
+    for (const name of files.stdout.split('\0'))
+      if (name && (await exists(join(project, name)))) present.push(name);
+    await writeFile(list, present.join('\n'));
+    await mkdir(join(this.root, target), { recursive: true });
+    await run('sh', [
+      '-c',
+      `tar -C '${project}' -cf - -T '${list}' | tar -C '${join(this.root, target)}' -xf - --no-same-owner`,
+    ]);
+  }
+
+  async destroy(): Promise<void> {
+    await this.powerOff();
+    await run('ip', ['netns', 'del', this.name]).catch(ignoreAbsent);
+    await run('ip', ['link', 'del', `${this.name}v`]).catch(ignoreAbsent);
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+}
+
+function ignoreAbsent(): undefined {
+  return undefined;
+}
+
+/** What a login on the machine would have, and where the test's own machine needs it, its CA bundle. */
+function machineEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const bundle = process.env.NODE_EXTRA_CA_CERTS
+    ? { NODE_EXTRA_CA_CERTS: '/etc/ssl/certs/ca-certificates.crt' }
+    : {};
+  const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  return {
+    PATH: path,
+    HOME: '/root',
+    LANG: 'C.UTF-8',
+    DEBIAN_FRONTEND: 'noninteractive',
+    ...bundle,
+    ...extra,
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The bridge between test machines, with a way out through this machine. */
+async function ensureUnderlay(): Promise<void> {
+  if (await exists(`/sys/class/net/${bridge}`)) return;
+  await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  await run('ip', ['addr', 'add', `${underlay}.1/24`, 'dev', bridge]);
+  await run('ip', ['link', 'set', bridge, 'up']);
+  for (const rule of underlayRules)
+    await run('iptables', [...rule.slice(0, 2), '-I', ...rule.slice(2)]);
+  await run('sysctl', ['-qw', 'net.ipv4.ip_forward=1']);
+}
+
+const underlayRules = [
+  ['-t', 'filter', 'FORWARD', '-i', bridge, '-j', 'ACCEPT'],
+  ['-t', 'filter', 'FORWARD', '-o', bridge, '-j', 'ACCEPT'],
+  ['-t', 'nat', 'POSTROUTING', '-s', `${underlay}.0/24`, '!', '-o', bridge, '-j', 'MASQUERADE'],
+];
+
+export async function removeUnderlay(): Promise<void> {
+  if (!(await exists(`/sys/class/net/${bridge}`))) return;
+  for (const rule of underlayRules) {
+    await run('iptables', [...rule.slice(0, 2), '-D', ...rule.slice(2)]).catch(ignoreAbsent);
+  }
+  await run('ip', ['link', 'del', bridge]);
+}
+
+/** A tar of a minimal Debian, made once a checkout and day; its apt uses this machine's sources. */
+async function baseFileSystem(suite: string): Promise<string> {
+  const cache = join(project, '.tmp', `debian-${suite}.tar`);
+  if (await exists(cache)) return cache;
+  await mkdir(join(project, '.tmp'), { recursive: true });
+  const script = join(import.meta.dirname, 'make-debian.sh');
+  await run('bash', [script, suite, `${cache}.part`], { maxBuffer: 1e8 });
+  await run('mv', [`${cache}.part`, cache]);
+  return cache;
+}

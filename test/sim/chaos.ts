@@ -1,0 +1,161 @@
+// Everything that goes wrong, one deed at a time, drawn from the seed.
+
+import { listRunning } from './invariants.ts';
+import type { Machine } from './machine.ts';
+import type { Simulation } from './simulation.ts';
+import type { Users } from './users.ts';
+
+/** Longest time between two deeds. */
+const longestPauseMs = 4000;
+/** Longest time that something stays away. */
+const longestAwayMs = 25_000;
+/** How far a wall clock jumps, at most. */
+const longestJumpMs = 3_600_000;
+const longestJumpBackMs = 20_000;
+
+type Deed = () => Promise<void> | void;
+
+export class Chaos {
+  readonly #sim: Simulation;
+  readonly #deeds: [number, Deed][];
+  readonly #users: Users;
+
+  constructor(sim: Simulation, users: Users) {
+    this.#sim = sim;
+    this.#users = users;
+    this.#deeds = [
+      [10, () => users.act()],
+      [2, () => this.#killDaemon()],
+      [1, () => this.#shutDown()],
+      [1, () => this.#crashEngine()],
+      [1, () => this.#powerOff()],
+      [3, () => this.#crashContainer()],
+      [2, () => this.#disturb()],
+      [1, () => this.#jumpClock()],
+      [1, () => this.#depose()],
+      [1, () => this.#compact()],
+    ];
+  }
+
+  async step(): Promise<void> {
+    const { random } = this.#sim;
+    await this.#sim.pass(Math.floor(random() ** 2 * longestPauseMs));
+    const total = this.#deeds.reduce((sum, [weight]) => sum + weight, 0);
+    let roll = random() * total;
+    for (const [weight, deed] of this.#deeds) {
+      roll -= weight;
+      if (roll < 0) return void (await this.#within(deed));
+    }
+  }
+
+  /** Everything is repaired. */
+  async end(): Promise<void> {
+    for (const machine of this.#sim.machines) {
+      machine.faults.isOn = false;
+      machine.runtime.restart();
+      machine.boot();
+    }
+    await this.#users.act();
+  }
+
+  /** A deed that waits for something gets time to go by meanwhile. */
+  async #within(deed: Deed): Promise<void> {
+    let isDone = false;
+    const done = Promise.resolve(deed()).finally(() => {
+      isDone = true;
+    });
+    while (!isDone) await this.#sim.pass(10);
+    await done;
+  }
+
+  #killDaemon(): void {
+    const machine = this.#machine();
+    if (!machine.isUp) return;
+    this.#sim.say(`${machine.id}: daemon is killed`);
+    machine.kill();
+    this.#later(() => machine.boot());
+  }
+
+  async #shutDown(): Promise<void> {
+    const machine = this.#machine();
+    if (!machine.isUp) return;
+    this.#sim.say(`${machine.id}: daemon is asked to end`);
+    await machine.shutDown();
+    this.#later(() => machine.boot());
+  }
+
+  #crashEngine(): void {
+    const machine = this.#machine();
+    this.#sim.say(`${machine.id}: engine dies`);
+    machine.runtime.crash();
+    this.#later(() => machine.runtime.restart());
+  }
+
+  #powerOff(): void {
+    const machine = this.#machine();
+    this.#sim.say(`${machine.id}: loses power`);
+    machine.kill();
+    machine.runtime.powerOff();
+    this.#later(() => {
+      machine.runtime.restart();
+      machine.boot();
+    });
+  }
+
+  async #crashContainer(): Promise<void> {
+    const machine = this.#machine();
+    const running = await listRunning(machine);
+    const victim = running[Math.floor(this.#sim.random() * running.length)];
+    if (!victim) return;
+    const isMemory = this.#sim.random() < 0.3;
+    this.#sim.say(`${machine.id}: ${victim.id.slice(0, 8)} crashes`);
+    if (isMemory) machine.runtime.killByMemory(victim.id);
+    else machine.runtime.exit(victim.id, 1);
+  }
+
+  #disturb(): void {
+    const machine = this.#machine();
+    this.#sim.say(`${machine.id}: calls begin to fail`);
+    machine.faults.isOn = true;
+    this.#later(() => {
+      machine.faults.isOn = false;
+    });
+  }
+
+  #jumpClock(): void {
+    const backMs = -longestJumpBackMs * this.#sim.random();
+    const jumpMs = this.#sim.random() < 0.5 ? backMs : longestJumpMs * this.#sim.random();
+    this.#sim.wallOffsetMs += Math.floor(jumpMs);
+    this.#sim.say(`wall clocks are ${this.#sim.wallOffsetMs} ms off`);
+  }
+
+  /** Somebody takes the leadership away: what a lease that ran out does. */
+  async #depose(): Promise<void> {
+    const { serving } = this.#sim.house;
+    if (!serving?.life.isAlive) return;
+    const elections = this.#sim.ledger.readRange({ prefix: 'elections/' });
+    const victim = elections[Math.floor(this.#sim.random() * elections.length)];
+    if (!victim) return;
+    this.#sim.say(`${victim.key} loses its leader`);
+    await serving.store.txn({ compare: [], operations: [{ delete: victim.key }] });
+  }
+
+  /** History is cut: whoever lags behind must list again. */
+  #compact(): void {
+    const { ledger } = this.#sim;
+    this.#sim.say('history is cut');
+    ledger.compact(ledger.revision());
+  }
+
+  #machine(): Machine {
+    const { machines, random } = this.#sim;
+    const machine = machines[Math.floor(random() * machines.length)];
+    if (!machine) throw new Error('a cluster has at least one machine');
+    return machine;
+  }
+
+  #later(deed: () => void): void {
+    const { clock, random } = this.#sim;
+    clock.timer(Math.floor(random() ** 2 * longestAwayMs), deed);
+  }
+}

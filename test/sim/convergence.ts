@@ -1,0 +1,110 @@
+// Is everything what was asked for? Answers with what is not, in words; nothing is settled while anything is left.
+
+import { type JobStatus, statusPrefix } from '#layer0/host/wire';
+import { type Formation, formationPrefix, type Job, jobPrefix } from '#layer0/scheduler/wire';
+import { type App, appPrefix, type Deployment, deploymentRoot } from '#layer1/controller/wire';
+import { listRunning } from './invariants.ts';
+import { badImageName } from './machine.ts';
+import type { Simulation } from './simulation.ts';
+
+interface Seen {
+  formations: Formation[];
+  jobs: Job[];
+  status: Map<string, JobStatus>;
+  /** Hosts of the running containers of each job. */
+  running: Map<string, string[]>;
+  hosts: number;
+}
+
+export async function unsettled(sim: Simulation): Promise<string[]> {
+  const seen = await look(sim);
+  const asked = new Set<string>();
+  const open: string[] = [];
+  for (const formation of seen.formations)
+    for (const [type, process] of Object.entries(formation.processes)) {
+      const { app, release } = formation;
+      asked.add(`${app}/${release}/${type}`);
+      const wanted = process.isOnePerHost && process.quantity > 0 ? seen.hosts : process.quantity;
+      const jobs = seen.jobs.filter(
+        (job) => job.app === app && job.release === release && job.type === type,
+      );
+      if (jobs.length !== wanted) open.push(`${app} ${release} has ${jobs.length} of ${wanted}`);
+      for (const job of jobs) open.push(...openOf(job, seen));
+    }
+  for (const job of seen.jobs) {
+    const isAsked = asked.has(`${job.app}/${job.release}/${job.type}`);
+    if (job.kind === 'service' && !isAsked) open.push(`${job.id} has no formation`);
+    if (job.kind === 'ephemeral') open.push(...openOneOff(job, seen));
+  }
+  open.push(...openDeployments(sim, seen.formations));
+  const known = new Set(seen.jobs.map(({ id }) => id));
+  for (const [id, hosts] of seen.running)
+    if (!known.has(id)) open.push(`a container of ${id} runs on ${hosts} without a record`);
+  return open;
+}
+
+function openOf(job: Job, { status, running }: Seen): string[] {
+  const is = status.get(job.id);
+  const where = running.get(job.id) ?? [];
+  if (job.desired === 'down')
+    return [`${job.id} is not down yet: ${is?.state} ${is?.reason ?? ''}`];
+  if (job.host === undefined)
+    return job.pendingReason?.includes('not enough memory: needs 100 GB')
+      ? []
+      : [`${job.id} waits: ${job.pendingReason}`];
+  // Scaled up from nothing after a deployment that had nothing to try: it crashes, as it was asked to.
+  if (job.spec.image === badImageName) return [];
+  if (where.length !== 1 || where[0] !== job.host)
+    return [`${job.id} runs on [${where}], not on ${job.host}: ${is?.state} ${is?.reason ?? ''}`];
+  if (is?.state !== 'up' || !is.isHealthy)
+    return [`${job.id} is ${is?.state}, not healthy: ${is?.reason ?? ''}`];
+  return [];
+}
+
+/** Every rollout has ended, and what people want is what the formations of the current release say. */
+function openDeployments({ ledger }: Simulation, formations: Formation[]): string[] {
+  const open: string[] = [];
+  for (const { value } of ledger.readRange({ prefix: deploymentRoot })) {
+    const { id, endedAt, state, reason } = value as Deployment;
+    if (endedAt === undefined) open.push(`${id} is ${state}: ${reason ?? ''}`);
+  }
+  for (const { value } of ledger.readRange({ prefix: appPrefix })) {
+    const app = value as App;
+    if (app.isDeleting) open.push(`${app.name} is not deleted yet`);
+    if (!app.currentRelease) continue;
+    for (const { app: id, release, processes } of formations) {
+      if (id !== app.id) continue;
+      const wanted = release === app.currentRelease ? (app.quantities.web ?? 1) : 0;
+      const asked = processes.web?.quantity ?? 0;
+      if (asked !== wanted) open.push(`${app.name} asks for ${asked} of ${release}, not ${wanted}`);
+    }
+  }
+  return open;
+}
+
+/** A command that runs for ever is fine; one that waits for its place or its end is not. */
+function openOneOff(job: Job, { status, running }: Seen): string[] {
+  const is = status.get(job.id);
+  if (is?.state === 'down' || is?.state === 'failed') return [];
+  const isRunning = (running.get(job.id) ?? []).length === 1;
+  if (job.desired === 'up' && is?.state === 'up' && isRunning) return [];
+  return [`${job.id} (one-off) is ${is?.state ?? 'pending'}: ${is?.reason ?? job.pendingReason}`];
+}
+
+async function look(sim: Simulation): Promise<Seen> {
+  const read = <T>(prefix: string) =>
+    sim.ledger.readRange({ prefix }).map(({ value }) => value as T);
+  const running = new Map<string, string[]>();
+  for (const machine of sim.machines)
+    for (const { labels } of await listRunning(machine)) {
+      const job = labels['gantry.job'] ?? '';
+      running.set(job, [...(running.get(job) ?? []), machine.id]);
+    }
+  return {
+    formations: read<Formation>(formationPrefix),
+    jobs: read<Job>(jobPrefix),
+    status: new Map(read<JobStatus>(statusPrefix).map((status) => [status.jobId, status])),
+    running,
+    hosts: sim.machines.length,
+  };
+}

@@ -1,0 +1,170 @@
+// One machine: an engine with its containers, and the daemon that comes and goes. Boots the production components
+// in the order of the real daemon; only the edges of the process are stand-ins.
+
+import type { Component } from '#core/component';
+import type { FakeClock } from '#core/fake-clock';
+import { newId } from '#core/ids';
+import { silentLog } from '#core/log';
+import { type Random, seededRandom } from '#core/random';
+import { createDiscovery, type DiscoveryClient } from '#layer0/discovery/client';
+import { createHost } from '#layer0/host/index';
+import { createNetwork } from '#layer0/network/client';
+import { defaultSchedulerConfig, type SchedulerConfig } from '#layer0/scheduler/config';
+import { createScheduler, type ServiceDecisions } from '#layer0/scheduler/index';
+import type { Store } from '#layer0/store/client';
+import {
+  createFakeRuntime,
+  type FakeRuntime,
+  type Script,
+} from '../../src/layer0/host/runtime/fake.ts';
+import { LocalStore } from '../../src/layer0/store/local-store.ts';
+import { type EngineWatch, engineDoor } from './engine-door.ts';
+import { Faults } from './faults.ts';
+import type { KeptLedger } from './kept-ledger.ts';
+import { Life } from './life.ts';
+import { StoreDoor, type StoreHouse } from './store-door.ts';
+
+export const clusterId = 'cluster-sim';
+export const imageName = 'sim/app:1';
+/** Its processes end soon, and are never healthy before. */
+export const badImageName = 'sim/bad:1';
+/** Short, so that a few simulated minutes see it happen. */
+export const schedulerConfig: SchedulerConfig = {
+  ...defaultSchedulerConfig,
+  hostLossGraceMs: 15_000,
+};
+
+export interface MachineWorld {
+  clock: FakeClock;
+  ledger: KeptLedger;
+  house: StoreHouse;
+  random: Random;
+  script: Script;
+  wallOffset(): number;
+  watchEngine(machine: Machine): EngineWatch;
+  say(text: string): void;
+  decisions?: Partial<ServiceDecisions>;
+  /** More parts of the daemon of the machine that has the store. */
+  platform?(deps: PlatformDeps): Component;
+}
+
+export interface PlatformDeps {
+  store: Store;
+  life: Life;
+  random: Random;
+}
+
+export class Machine {
+  readonly id: string;
+  readonly hasStore: boolean;
+  readonly runtime: FakeRuntime;
+  readonly faults: Faults;
+  readonly #world: MachineWorld;
+  #life: Life | undefined;
+  #parts: Component[] = [];
+  #discovery: DiscoveryClient | undefined;
+
+  constructor(id: string, hasStore: boolean, world: MachineWorld) {
+    const { script, random } = world;
+    const clock = new Life(world.clock, world.wallOffset).clock;
+    this.id = id;
+    this.hasStore = hasStore;
+    this.#world = world;
+    this.faults = new Faults(random, () => world.clock.monotonicMs());
+    this.runtime = createFakeRuntime({ clock, script });
+    for (const name of [imageName, badImageName]) this.runtime.addImage({ id: name }, name);
+  }
+
+  get isUp(): boolean {
+    return this.#life?.isAlive ?? false;
+  }
+
+  boot(): void {
+    if (this.isUp) return;
+    const { clock, wallOffset, house, random } = this.#world;
+    const life = new Life(clock, wallOffset);
+    this.#life = life;
+    const own = seededRandom(Math.floor(random() * 2 ** 32));
+    if (this.hasStore) house.serving = { store: this.#openStore(life, own), life };
+    const store = new StoreDoor(house, life, this.faults);
+    this.#parts = this.#createParts(store, life, own);
+    void this.#start(this.#parts);
+  }
+
+  /** kill -9: nothing of the daemon runs on, everything else does. */
+  kill(): void {
+    this.#life?.kill();
+  }
+
+  /** SIGTERM: the daemon ends what it can, then it is gone. */
+  async shutDown(): Promise<void> {
+    const { clock } = this.#world;
+    const life = this.#life;
+    const limit = clock.sleep(5000);
+    await Promise.race([limit, this.#stop()]);
+    life?.kill();
+  }
+
+  async #start(parts: Component[]): Promise<void> {
+    for (const part of parts) await part.start();
+  }
+
+  async #stop(): Promise<void> {
+    for (const part of this.#parts.toReversed()) await part.stop();
+    await this.#discovery?.abandon();
+  }
+
+  #openStore(life: Life, random: Random): Store {
+    const { ledger } = this.#world;
+    const defer = (commit: () => void) =>
+      queueMicrotask(() => {
+        if (life.isAlive) commit();
+      });
+    return new LocalStore({ ledger, clock: life.clock, random, log: silentLog, defer });
+  }
+
+  #createParts(store: Store, life: Life, random: Random): Component[] {
+    const { watchEngine, decisions, platform } = this.#world;
+    const { runtime, faults } = this;
+    const engine = engineDoor({ runtime, life, faults, watch: watchEngine(this) });
+    const deps = { store, clock: life.clock, random, log: silentLog };
+    const discovery = createDiscovery(deps);
+    this.#discovery = discovery;
+    const firewall = { ensure: async () => {}, remove: async () => {}, status: () => ({}) };
+    const network = createNetwork(
+      { ...deps, runtime: engine, firewall, routes: async () => [] },
+      { cluster: clusterId, pool: '10.64.0.0/12', prefixLength: 26, mtu: 1450, domain: 'gantry' },
+    );
+    const host = createHost(
+      {
+        ...{ ...deps, runtime: engine, network, discovery },
+        probe: async ({ container }) =>
+          runtime.isHealthy(container) ? undefined : 'connection refused',
+        isPortFree: async () => true,
+        bootId: async () => `boot-${this.id}`,
+        sealKey: Buffer.alloc(32),
+      },
+      this.#hostConfig(),
+    );
+    const newJobId = () =>
+      newId(
+        'job',
+        Uint8Array.from({ length: 16 }, () => random() * 256),
+      );
+    const scheduler = createScheduler(
+      { ...deps, identity: this.id, newJobId, ...(decisions ? { decisions } : {}) },
+      schedulerConfig,
+    );
+    const more = this.hasStore && platform ? [platform({ store, life, random })] : [];
+    return [network, host, scheduler, ...more];
+  }
+
+  #hostConfig() {
+    const { id } = this;
+    return {
+      ...{ hostId: id, clusterId, name: id, address: '127.0.0.1' },
+      ...{ home: '/sim', version: '0.0.0', portMin: 21_000, portMax: 21_999 },
+      memoryReserveBytes: 512 * 1024 * 1024,
+    };
+  }
+}
