@@ -11,6 +11,7 @@ interface Pending {
 
 export class FakeClock implements Clock {
   #nowMs: number;
+  #wallOffsetMs = 0;
   #order = 0;
   #pending: Pending[] = [];
 
@@ -19,7 +20,7 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#wallOffsetMs;
   }
 
   monotonicMs(): number {
@@ -51,9 +52,14 @@ export class FakeClock implements Clock {
     });
   }
 
-  /** When the next timer is due, or undefined when none is pending. */
+  /** When the next timer is due by the monotonic clock, or undefined when none is pending. */
   nextAt(): number | undefined {
     return this.#next()?.at;
+  }
+
+  /** Somebody sets the wall clock by so much; time itself, and every timer, goes on as before. */
+  setWall(byMs: number): void {
+    this.#wallOffsetMs += byMs;
   }
 
   /** Moves time forward, firing what becomes due and letting promises settle after each. */

@@ -9,9 +9,8 @@ import type { Users } from './users.ts';
 const longestPauseMs = 4000;
 /** Longest time that something stays away. */
 const longestAwayMs = 25_000;
-/** How far a wall clock jumps, at most. */
+/** How far wall clocks are set, at most, back or forward. */
 const longestJumpMs = 3_600_000;
-const longestJumpBackMs = 20_000;
 
 type Deed = () => Promise<void> | void;
 
@@ -123,9 +122,7 @@ export class Chaos {
   }
 
   #jumpClock(): void {
-    const backMs = -longestJumpBackMs * this.#sim.random();
-    const jumpMs = this.#sim.random() < 0.5 ? backMs : longestJumpMs * this.#sim.random();
-    this.#sim.wallOffsetMs += Math.floor(jumpMs);
+    this.#sim.wallOffsetMs += Math.floor(longestJumpMs * (2 * this.#sim.random() - 1));
     this.#sim.say(`wall clocks are ${this.#sim.wallOffsetMs} ms off`);
   }
 

@@ -38,6 +38,7 @@ export class Invariants {
   readonly #awaySince = new Map<string, number>();
   readonly #appAt = new Map<string, number>();
   readonly #statusAt = new Map<string, number>();
+  readonly #startedAt = new Map<string, number>();
 
   constructor(world: Observed) {
     this.#world = world;
@@ -57,6 +58,7 @@ export class Invariants {
 
   /** After a container was started: is it the only one of its job and of its address? */
   async started(machine: Machine, containerId: string): Promise<void> {
+    this.#startedAt.set(containerId, this.#world.now());
     const container = await machine.runtime.inspect(containerId);
     const job = container?.labels['gantry.job'];
     for (const other of this.#world.machines())
@@ -78,13 +80,17 @@ export class Invariants {
     const status = this.#statusOf(job.id);
     const isOldAttempt = Number(container.labels['gantry.attempt']) < (status?.attempt ?? 1);
     if (isOldAttempt || status?.state === 'stopping') return;
-    if (this.#isGivingUp(container.startedAt ?? 0)) return;
+    if (this.#isGivingUp(container)) return;
     throw new Broken(`${how} of a container of ${job.id}, which nobody asked to stop`);
   }
 
-  /** An attempt that does not become healthy is ended by its host; the status may still be on its way. */
-  #isGivingUp(startedAt: number): boolean {
-    return this.#world.wallNow() - startedAt >= startTimeoutMs;
+  /**
+   * An attempt that does not become healthy is ended by its host; the status may still be on its way. A host that has
+   * just begun has only the wall clock to go by.
+   */
+  #isGivingUp({ id, startedAt = 0 }: { id: string; startedAt?: number }): boolean {
+    const sinceMs = this.#world.now() - (this.#startedAt.get(id) ?? this.#world.now());
+    return Math.max(sinceMs, this.#world.wallNow() - startedAt) >= startTimeoutMs;
   }
 
   #alive(host: string, { after }: Change): void {

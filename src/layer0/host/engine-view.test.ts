@@ -56,7 +56,10 @@ it('a container that runs although its attempt was given up is ended, so that th
         ...{ isHealthy: false, restarts: 4, ports: {}, updatedAt: 1_000 },
       },
     },
-    { hostId: testHostId, now: 3_000, drain: { mayStop: true, waitsFor: [] } },
+    {
+      ...{ hostId: testHostId, now: 3_000, monotonicMs: 3_000, due: { restartMs: 2_000 } },
+      drain: { mayStop: true, waitsFor: [] },
+    },
   );
   assert.deepEqual(kindsOf(plan.steps), ['kill']);
 });

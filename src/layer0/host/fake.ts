@@ -97,9 +97,9 @@ export function createWorld({ cores = 2, seed = 1 }: WorldOptions = {}) {
     containers: (job: Job) => runtime.list({ 'gantry.job': job.id }),
     /** Moves time in small steps until the condition holds; says what was missing when it does not. */
     async until(what: string, holds: () => Promise<boolean> | boolean, limitMs = 60_000) {
-      const end = clock.now() + limitMs;
+      const end = clock.monotonicMs() + limitMs;
       while (!(await holds())) {
-        if (clock.now() >= end) throw new Error(`not within ${limitMs} ms: ${what}`);
+        if (clock.monotonicMs() >= end) throw new Error(`not within ${limitMs} ms: ${what}`);
         await clock.advance(20);
       }
     },

@@ -8,7 +8,10 @@ import type { Job } from '#layer0/scheduler/wire';
 import { execute } from './act/executors.ts';
 import type { ActDeps } from './act/outcome.ts';
 import { maxRoundsPerPass, resyncMs } from './config.ts';
-import { kindsOf, planJob } from './decide/plan-job.ts';
+import { Deadlines } from './deadlines.ts';
+import { kindsOf, type PlanContext, planJob } from './decide/plan-job.ts';
+import { restartDelayMs } from './decide/restart.ts';
+import { currentContainer } from './decide/status-of.ts';
 import { hostErrors } from './errors.ts';
 import { portsOf, serviceOf } from './labels.ts';
 import type { Step, Wait } from './steps.ts';
@@ -30,6 +33,7 @@ export class JobWorker {
   readonly view: JobView;
   readonly #deps: WorkerDeps;
   readonly #loop: Loop;
+  readonly #deadlines: Deadlines;
   /** The incarnation the record was last read in. */
   seenIn: string | undefined;
   /** What the last pass ended with; undefined: nothing left to do. */
@@ -51,6 +55,7 @@ export class JobWorker {
       memory: emptyMemory(),
     };
     this.#adopt();
+    this.#deadlines = new Deadlines(act.clock);
     this.#loop = createLoop({
       name: `job-${jobId}`,
       run: (signal) => this.#pass(signal),
@@ -112,8 +117,8 @@ export class JobWorker {
     }
     this.isSettled = this.waiting === undefined && !signal.aborted;
     this.#deps.onPass(this);
-    if (this.waiting?.until === undefined) return undefined;
-    return { againMs: Math.max(0, this.waiting.until - act.clock.now()) };
+    if (this.waiting?.untilMs === undefined) return undefined;
+    return { againMs: Math.max(0, this.waiting.untilMs - act.clock.monotonicMs()) };
   }
 
   async #drive(signal: AbortSignal): Promise<Wait | undefined> {
@@ -124,6 +129,8 @@ export class JobWorker {
       const plan = planJob(this.#look(), {
         hostId: act.config.hostId,
         now: act.clock.now(),
+        monotonicMs: act.clock.monotonicMs(),
+        due: this.#due(),
         drain: this.#drain(),
       });
       if (plan.steps.length === 0) return plan.wait;
@@ -153,6 +160,22 @@ export class JobWorker {
   #look(): JobView {
     this.view.containers = this.#deps.act.engine.of(this.jobId);
     return this.view;
+  }
+
+  #due(): PlanContext['due'] {
+    const { status, job } = this.view;
+    const container = currentContainer(this.view);
+    const due: PlanContext['due'] = {};
+    if (status?.restartAt !== undefined) {
+      const limitMs = restartDelayMs(status.restarts ?? 1);
+      due.restartMs = this.#deadlines.dueMs('restart', status.restartAt, limitMs);
+    }
+    if (job && container?.state === 'running') {
+      const { startTimeoutMs } = job.spec.health;
+      const at = (container.startedAt ?? container.createdAt) + startTimeoutMs;
+      due.startMs = this.#deadlines.dueMs('start', at, startTimeoutMs);
+    }
+    return due;
   }
 
   #drain() {

@@ -8,11 +8,13 @@ import { createLoop, type Loop } from '#core/reconcile';
 import { type Job, jobKey, jobPrefix } from '#layer0/scheduler/wire';
 import { createMirror, type Mirror, type Store, type WatchEvent } from '#layer0/store/client';
 import type { ActDeps } from './act/outcome.ts';
-import { maxDeadPerJob, resyncMs, stopLimitMs } from './config.ts';
+import { keepDeadMs, maxDeadPerJob, resyncMs, stopLimitMs } from './config.ts';
+import { Deadlines } from './deadlines.ts';
 import { decideCollect } from './decide/collect.ts';
 import { decideIntent } from './decide/intent.ts';
 import { JobWorker } from './job-worker.ts';
 import { labels } from './labels.ts';
+import type { Container } from './runtime/runtime.ts';
 import { isFinal } from './state.ts';
 import { type JobStatus, statusPrefix } from './wire.ts';
 
@@ -35,6 +37,7 @@ export class Agent {
   readonly #loop: Loop;
   readonly #workers = new Map<string, JobWorker>();
   readonly #abort = new AbortController();
+  readonly #deadlines: Deadlines;
   readonly #adopted = Promise.withResolvers<void>();
   #jobs: Mirror<Job> | undefined;
   #following: Promise<void> | undefined;
@@ -45,6 +48,7 @@ export class Agent {
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
+    this.#deadlines = new Deadlines(deps.clock);
     this.#act = {
       ...deps.act,
       trigger: (jobId) => this.#workers.get(jobId)?.trigger(),
@@ -237,20 +241,25 @@ export class Agent {
 
   async #collect(): Promise<void | { againMs: number }> {
     const { engine, runtime, statuses, clock } = this.#act;
-    let nextAt: number | undefined;
+    const nowMs = clock.monotonicMs();
+    const goesAtMs = ({ id, finishedAt, createdAt }: Container) =>
+      this.#deadlines.dueMs(id, (finishedAt ?? createdAt) + keepDeadMs, keepDeadMs);
+    const present = new Set<string>();
+    let nextAtMs = Infinity;
     for (const { jobId, view } of this.#workers.values()) {
       if (view.intent === 'leave') continue;
       const isOver =
         view.intent === 'vacate' || (isFinal(view.status) && statuses.isWritten(jobId));
       const containers = engine.of(jobId);
-      const answer = decideCollect({ containers, now: clock.now(), isNewestNeeded: !isOver });
+      for (const { id } of containers) present.add(id);
+      const answer = decideCollect({ containers, nowMs, goesAtMs, isNewestNeeded: !isOver });
       for (const id of answer.remove) {
         await runtime.remove(id);
         engine.forget(id);
       }
-      nextAt = Math.min(nextAt ?? Infinity, answer.nextAt ?? Infinity);
+      nextAtMs = Math.min(nextAtMs, answer.nextAtMs ?? Infinity);
     }
-    if (nextAt === undefined || nextAt === Infinity) return undefined;
-    return { againMs: Math.max(0, nextAt - clock.now()) };
+    this.#deadlines.forgetAllBut(present);
+    return nextAtMs === Infinity ? undefined : { againMs: Math.max(0, nextAtMs - nowMs) };
   }
 }

@@ -29,8 +29,8 @@ export type Step = { [K in StepKind]: StepOf<K> }[StepKind];
 export interface Wait {
   /** For people: `restart 4 in 8 s`. */
   reason: string;
-  /** When to look again although nothing happened, milliseconds since the epoch. */
-  until?: number;
+  /** When to look again although nothing happened, by the monotonic clock. */
+  untilMs?: number;
 }
 
 /** Steps to take in order, each idempotent; none and no wait: the job is where it should be. */

@@ -32,9 +32,10 @@ export interface JobMemory {
   health: Health;
   /** unknown: an earlier life of the agent may have registered it. */
   registered: 'unknown' | 'no' | 'up' | 'draining';
-  drainingSince?: number;
-  signalledAt?: number;
-  killedAt?: number;
+  /** By the monotonic clock, as the two that follow. */
+  drainingSinceMs?: number;
+  signalledAtMs?: number;
+  killedAtMs?: number;
   /** Why the attempt cannot go on, from a step that failed for good. */
   failure?: Failure;
 }

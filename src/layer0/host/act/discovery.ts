@@ -24,7 +24,7 @@ export const markDraining: Executor<'markDraining'> = async (step, view, deps) =
   }
   const own = view.job && instanceOf(view, view.job, deps.config.hostId);
   const instance = own ?? listed;
-  memory.drainingSince ??= deps.clock.now();
+  memory.drainingSinceMs ??= deps.clock.monotonicMs();
   if (instance) await deps.discovery.register({ ...instance, state: 'draining' });
   memory.registered = instance ? 'draining' : 'no';
   return done;

@@ -4,14 +4,14 @@ import { done, type Executor } from './outcome.ts';
 
 export const signal: Executor<'signal'> = async (step, view, deps) => {
   await deps.runtime.signal(step.container, step.signal);
-  view.memory.signalledAt ??= deps.clock.now();
+  view.memory.signalledAtMs ??= deps.clock.monotonicMs();
   return done;
 };
 
 /** Looks at the container afterwards: should the event be lost, the next round still sees the end. */
 export const kill: Executor<'kill'> = async (step, view, deps) => {
   await deps.runtime.signal(step.container, 'SIGKILL');
-  view.memory.killedAt = deps.clock.now();
+  view.memory.killedAtMs = deps.clock.monotonicMs();
   await deps.engine.refresh(step.container);
   return done;
 };

@@ -9,8 +9,12 @@ import { planUp } from './plan-up.ts';
 
 export interface PlanContext {
   hostId: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch: for what is written down. */
   now: number;
+  /** By the monotonic clock: for what is waited for. */
+  monotonicMs: number;
+  /** When waits end that rest on a written time, by the monotonic clock; each with what it rests on. */
+  due: { restartMs?: number; startMs?: number };
   /** For the job's instance, once it was marked as draining. */
   drain: DrainAnswer;
 }

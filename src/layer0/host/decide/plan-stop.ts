@@ -19,23 +19,24 @@ export function planStop(view: JobView, { container, context, reason }: Situatio
   const service = serviceOf(job ?? container);
   if (memory.registered === 'up' || memory.registered === 'unknown')
     return { steps: [{ kind: 'markDraining', service }] };
-  if (memory.registered === 'draining' && memory.signalledAt === undefined) {
-    const until = (memory.drainingSince ?? context.now) + (job?.spec.drainMs ?? 0);
-    if (!context.drain.mayStop && context.now < until)
-      return { steps: [], wait: { reason: context.drain.waitsFor.join('; ') || reason, until } };
+  if (memory.registered === 'draining' && memory.signalledAtMs === undefined) {
+    const sinceMs = memory.drainingSinceMs ?? context.monotonicMs;
+    const untilMs = sinceMs + (job?.spec.drainMs ?? 0);
+    if (!context.drain.mayStop && context.monotonicMs < untilMs)
+      return { steps: [], wait: { reason: context.drain.waitsFor.join('; ') || reason, untilMs } };
   }
   const id = container.id;
-  if (memory.signalledAt === undefined) {
+  if (memory.signalledAtMs === undefined) {
     const signal = job?.spec.stopSignal ?? 'SIGTERM';
     return { steps: [{ kind: 'unwatchHealth' }, { kind: 'signal', container: id, signal }] };
   }
-  const killAt =
-    memory.killedAt === undefined
-      ? memory.signalledAt + (job?.spec.stopGraceMs ?? orphanGraceMs)
-      : memory.killedAt + killRetryMs;
-  if (context.now >= killAt) return { steps: [{ kind: 'kill', container: id }] };
-  const waited = memory.killedAt === undefined ? 'waiting for it to end' : 'killed';
-  return { steps: [], wait: { reason: `${reason}: ${waited}`, until: killAt } };
+  const killAtMs =
+    memory.killedAtMs === undefined
+      ? memory.signalledAtMs + (job?.spec.stopGraceMs ?? orphanGraceMs)
+      : memory.killedAtMs + killRetryMs;
+  if (context.monotonicMs >= killAtMs) return { steps: [{ kind: 'kill', container: id }] };
+  const waited = memory.killedAtMs === undefined ? 'waiting for it to end' : 'killed';
+  return { steps: [], wait: { reason: `${reason}: ${waited}`, untilMs: killAtMs } };
 }
 
 /** Out of discovery, unless it is known not to be there. */

@@ -120,16 +120,16 @@ function planRunning(view: JobView, { job, container, context }: Situation): Pla
       return { steps: [...leaveDiscovery(view, serviceOf(job)), ...sayStatus(view, sick)] };
     }
     case 'unknown':
-      return wasUp ? { steps: [] } : planUnproven(view, { job, container, context });
+      return wasUp ? { steps: [] } : planUnproven(view, { job, context });
   }
 }
 
 /** Running, and not healthy for the first time yet. */
-function planUnproven(view: JobView, { job, container, context }: Situation): Plan {
+function planUnproven(view: JobView, { job, context }: Omit<Situation, 'container'>): Plan {
   const { startTimeoutMs } = job.spec.health;
-  const until = (container.startedAt ?? container.createdAt) + startTimeoutMs;
+  const untilMs = context.due.startMs ?? context.monotonicMs + startTimeoutMs;
   const last = view.memory.health.reason ?? 'no answer';
-  if (context.now >= until) {
+  if (context.monotonicMs >= untilMs) {
     const reason = `not healthy${whereOf(view, job)} within ${startTimeoutMs / 1000} s: ${last}`;
     return {
       steps: sayStatus(view, statusWith(view, { state: 'stopping', reason }, context)),
@@ -140,7 +140,7 @@ function planUnproven(view: JobView, { job, container, context }: Situation): Pl
   const change = { state: 'starting', reason, ...portsOfJob(view, job) } as const;
   return {
     steps: sayStatus(view, statusWith(view, change, context)),
-    wait: { reason, until },
+    wait: { reason, untilMs },
   };
 }
 
@@ -158,9 +158,10 @@ function planEnd(view: JobView, job: Job, ending: Ending): Plan {
 }
 
 function planBackoff(view: JobView, job: Job, context: PlanContext): Plan {
-  const { restartAt = 0, attempt = 0, reason = 'failed' } = view.status ?? {};
+  const { attempt = 0, reason = 'failed' } = view.status ?? {};
+  const { restartMs: untilMs = 0 } = context.due;
   const leave = leaveDiscovery(view, serviceOf(job));
-  if (context.now < restartAt) return { steps: leave, wait: { reason, until: restartAt } };
+  if (context.monotonicMs < untilMs) return { steps: leave, wait: { reason, untilMs } };
   const change = { attempt: attempt + 1, state: 'starting', reason: 'starting again' } as const;
   const next = statusWith(view, change, context);
   return { steps: [...leave, { kind: 'writeStatus', status: next }] };
