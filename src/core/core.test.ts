@@ -6,6 +6,7 @@ import { numberSetting, readConfig, textSetting } from './config.ts';
 import { AppError, coreErrors } from './errors.ts';
 import { FakeClock } from './fake-clock.ts';
 import { newId } from './ids.ts';
+import { createLog } from './log.ts';
 import { seededRandom } from './random.ts';
 import { backoffMs, isWorthTelling, retry } from './retry.ts';
 import { oneOf, parser, Type } from './schema.ts';
@@ -150,4 +151,16 @@ test('the same seed gives the same numbers, spread over the range', () => {
 test('an id says of what it is and is never the same', () => {
   assert.match(newId('job'), /^job-[0-9a-z]{16}$/);
   assert.notEqual(newId('job'), newId('job'));
+});
+
+test('an error is logged with its cause beside it, so that nothing is said twice', () => {
+  const lines: string[] = [];
+  const log = createLog('test', 'info', { write: (line) => lines.push(line) });
+  const cause = new Error('connect ENOENT /x.sock');
+  const text = `GET /a at unix:/x.sock: ${cause.message}`;
+  log.child({ part: 'store' }).warn({ err: coreErrors.unreachable(text, { cause }) }, 'failed');
+  const { err } = JSON.parse(lines[0] ?? '') as { err: Record<string, { message?: string }> };
+  assert.equal(err.message, text);
+  assert.equal(err.code, 'core.unreachable');
+  assert.equal(err.cause?.message, cause.message);
 });

@@ -1,6 +1,6 @@
 // Structured logs: one JSON object a line on stdout. Secrets never reach it: the known names are redacted.
 
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 
 export type Log = Logger;
 
@@ -17,14 +17,18 @@ const secretPaths = [
   '*.authorization',
 ];
 
-export function createLog(component: string, level = 'info'): Log {
-  return pino({
+/** Writes to stdout, unless `to` says where. */
+export function createLog(component: string, level = 'info', to?: DestinationStream): Log {
+  const options = {
     level,
     base: { component },
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: { paths: secretPaths, censor: '***' },
-    formatters: { level: (label) => ({ level: label }) },
-  });
+    // Pino's usual one joins the messages of all causes, which ours often name already.
+    serializers: { err: pino.stdSerializers.errWithCause },
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  return to ? pino(options, to) : pino(options);
 }
 
 export const silentLog: Log = pino({ level: 'silent' });
