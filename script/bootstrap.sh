@@ -105,6 +105,11 @@ ensure_docker() {
       [ ! -d /run/systemd/system ] || systemctl reload docker >/dev/null 2>&1 || true
     fi
   fi
+  # Since Debian 13 the client is a package of its own; the engine may run without it.
+  if ! has docker; then
+    install_packages 'talking to Docker' docker-cli
+    docker_answers && return
+  fi
   say '  starting Docker'
   start_docker
 }
