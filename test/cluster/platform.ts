@@ -9,10 +9,13 @@ import { waitFor } from './wait.ts';
 /** Where the checkout is on the machine. */
 export const checkout = '/opt/gantry';
 
-/** One machine serves all files of a run; another number keeps runs beside each other apart. */
+/** One machine serves all files of a run; another number keeps runs beside each other apart. Its Debian brings its engine. */
 export function theMachine(): Machine {
   const number = Number(process.env.GANTRY_TEST_MACHINE ?? '1');
-  return new Machine({ number, suite: 'bookworm' });
+  const suite = process.env.GANTRY_TEST_SUITE ?? 'bookworm';
+  if (suite !== 'bookworm' && suite !== 'trixie')
+    throw new Error(`GANTRY_TEST_SUITE is ${suite}: set it to bookworm or trixie`);
+  return new Machine({ number, suite });
 }
 
 export interface Answer {
