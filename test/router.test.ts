@@ -16,7 +16,7 @@ const skip = haproxyMissing() ?? false;
 
 /** One load of each kind at a host; slow requests last three seconds. */
 function startLoads(harness: Harness, host: string, modes: LoadMode[]): Load[] {
-  const clients = { 'keep-alive': 4, close: 2, websocket: 2, slow: 2 };
+  const clients = { ...{ 'keep-alive': 4, close: 2, websocket: 2, slow: 2 }, http2: 2, tcp: 2 };
   return modes.map((mode) =>
     startLoad({
       address: '127.0.0.1',

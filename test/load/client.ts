@@ -2,10 +2,14 @@
 // body is a failure that is counted. What "0 failed requests" means in tests and benchmarks is what this file counts.
 
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { WebSocket } from 'ws';
+import { cutOff, Failure, type FailureKind, failureOf, judge } from './failure.ts';
+import { Http2Client } from './http2.ts';
+import { talkTcp } from './tcp.ts';
 
-export type LoadMode = 'keep-alive' | 'close' | 'websocket' | 'slow';
+/** `tcp` is a bare connection to an app like tcp-app.js; `http2` one connection a client, over TLS. */
+export type LoadMode = 'keep-alive' | 'close' | 'websocket' | 'slow' | 'http2' | 'tcp';
 
 export interface LoadOptions {
   /** Where to connect. The name is not resolved: `address` is dialled, `host` is said. */
@@ -24,7 +28,7 @@ export interface LoadOptions {
   pauseMs?: number;
   /** A request that takes longer has failed. */
   timeoutMs?: number;
-  /** For websocket: messages that a connection echoes before it is closed. */
+  /** For websocket and tcp: messages that a connection echoes before it is closed. */
   messages?: number;
   /** For slow: asked for as `?ms=`. */
   slowMs?: number;
@@ -37,8 +41,6 @@ export interface Answer {
   headers: IncomingMessage['headers'];
   body: string;
 }
-
-export type FailureKind = 'refused' | 'reset' | 'timeout' | 'truncated' | 'status' | 'body';
 
 export interface Mark {
   label: string;
@@ -75,15 +77,6 @@ export interface Load {
 }
 
 const maxExamples = 10;
-
-/** A failure of one request; anything else that is thrown is a bug of the client. */
-class Failure extends Error {
-  readonly kind: FailureKind;
-  constructor(kind: FailureKind, message: string) {
-    super(message);
-    this.kind = kind;
-  }
-}
 
 export function startLoad(options: LoadOptions): Load {
   return new RunningLoad(options);
@@ -145,13 +138,13 @@ class RunningLoad implements Load {
   }
 
   async #client(): Promise<void> {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const { pauseMs = 0 } = this.#options;
+    const client = clientFor(this.#options);
     while (!this.#isStopping) {
-      await this.#count(agent);
+      await this.#count(client);
       if (pauseMs > 0 && !this.#isStopping) await this.#rest(pauseMs);
     }
-    agent.destroy();
+    client.close();
   }
 
   #rest(ms: number): Promise<void> {
@@ -160,13 +153,11 @@ class RunningLoad implements Load {
     return Promise.race([promise, this.#wake.promise]).finally(() => clearTimeout(timer));
   }
 
-  async #count(agent: Agent): Promise<void> {
+  async #count(client: LoadClient): Promise<void> {
     const startMs = performance.now();
     this.#inFlight++;
     try {
-      const answer = await (this.#options.mode === 'websocket'
-        ? echo(this.#options)
-        : exchange(this.#options, agent));
+      const answer = await client.ask();
       const instance = String(answer.headers['x-instance'] ?? '?');
       this.#byInstance[instance] = (this.#byInstance[instance] ?? 0) + 1;
     } catch (error) {
@@ -183,6 +174,29 @@ class RunningLoad implements Load {
   }
 }
 
+/** One client: what it keeps between two requests is its own. */
+interface LoadClient {
+  ask(): Promise<Answer>;
+  close(): void;
+}
+
+function clientFor(options: LoadOptions): LoadClient {
+  const nothing = () => undefined;
+  switch (options.mode) {
+    case 'websocket':
+      return { ask: () => echo(options), close: nothing };
+    case 'tcp':
+      return { ask: () => talkTcp(options), close: nothing };
+    case 'http2':
+      return new Http2Client(options);
+    default: {
+      const kept = { keepAlive: true, maxSockets: 1 };
+      const agent = options.isTls ? new HttpsAgent(kept) : new Agent(kept);
+      return { ask: () => exchange(options, agent), close: () => agent.destroy() };
+    }
+  }
+}
+
 function exchange(options: LoadOptions, agent: Agent): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const { address, port, host, mode, method = 'GET', body, timeoutMs = 10_000 } = options;
@@ -194,7 +208,7 @@ function exchange(options: LoadOptions, agent: Agent): Promise<Answer> {
     port,
     method,
     path: (options.path ?? '/') + slow,
-    agent: options.isTls || !isKept ? false : agent,
+    agent: isKept ? agent : false,
     headers: { host, ...(isKept ? {} : { connection: 'close' }) },
     ...(options.isTls ? { servername: host, rejectUnauthorized: false } : {}),
   });
@@ -220,25 +234,6 @@ function exchange(options: LoadOptions, agent: Agent): Promise<Answer> {
   });
   request.end(body);
   return promise.finally(() => clearTimeout(limit));
-}
-
-function cutOff(answer: Answer): Failure {
-  return new Failure('truncated', `the body ended after ${answer.body.length} bytes`);
-}
-
-function judge({ verify }: LoadOptions, answer: Answer): Failure | undefined {
-  if (verify) {
-    const problem = verify(answer);
-    return problem === undefined ? undefined : new Failure('body', problem);
-  }
-  if (answer.status === 200) return undefined;
-  return new Failure('status', `${answer.status}: ${answer.body.slice(0, 120)}`);
-}
-
-function failureOf(error: Error): Failure {
-  const { code } = error as NodeJS.ErrnoException;
-  const kind = code === 'ECONNREFUSED' ? 'refused' : 'reset';
-  return new Failure(kind, `${code ?? ''} ${error.message}`);
 }
 
 /** One connection: every message must come back, and only this side may end it. */
