@@ -5,7 +5,6 @@ import { toAppError } from '#core/errors';
 import { silentLog } from '#core/log';
 import { createSchedulerClient } from '#layer0/scheduler/client';
 import type { Leadership } from '#layer0/store/client';
-import { createEventRecorder, type EventRecorder } from '../../src/layer1/controller/events.ts';
 import { electionName, LeaderLoop } from '../../src/layer1/controller/loop.ts';
 import { createObserver, type Observer } from '../../src/layer1/controller/observe.ts';
 import type { PlatformDeps } from './machine.ts';
@@ -18,7 +17,6 @@ const campaignPauseMs = 1000;
 export class Deployments implements Component {
   readonly #deps: PlatformDeps;
   readonly #observer: Observer;
-  readonly #events: EventRecorder;
   readonly #stop = new AbortController();
   #leading: Promise<void> | undefined;
 
@@ -27,7 +25,6 @@ export class Deployments implements Component {
     const own = { store, clock: life.clock, random, log: silentLog };
     this.#deps = deps;
     this.#observer = createObserver(own);
-    this.#events = createEventRecorder(own);
   }
 
   async start(): Promise<void> {
@@ -37,7 +34,6 @@ export class Deployments implements Component {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#leading;
-    await this.#events.stop();
     this.#observer.stop();
   }
 
@@ -67,7 +63,6 @@ export class Deployments implements Component {
       {
         ...{ store, clock, random, scheduler, deploySlackMs, log: silentLog },
         observer: this.#observer,
-        events: this.#events,
       },
       leadership,
     );

@@ -30,6 +30,8 @@ export interface EphemeralRequest {
   spec: JobSpec;
   priority?: number;
   placement?: Job['placement'];
+  /** Written in the transaction that makes the job: what its owner says about it. */
+  alongside?: (job: string) => Operation[];
 }
 
 export interface ObservedJob {
@@ -93,7 +95,7 @@ class StoreSchedulerClient implements SchedulerClient {
   }
 
   async runEphemeral(request: EphemeralRequest): Promise<string> {
-    const { priority = 0, placement = 'spread', ...rest } = request;
+    const { priority = 0, placement = 'spread', alongside = () => [], ...rest } = request;
     const id = this.#newJobId();
     await this.#commit(request.app, `run ${request.type} of ${request.appName}`, async (claim) => {
       const index = (claim.lastEphemeralIndex ?? 0) + 1;
@@ -109,7 +111,7 @@ class StoreSchedulerClient implements SchedulerClient {
       return {
         claim: { ...claim, lastEphemeralIndex: index },
         compare: [written],
-        operations: [{ put: jobKey(id), value: job }],
+        operations: [{ put: jobKey(id), value: job }, ...alongside(id)],
       };
     });
     return id;

@@ -9,7 +9,6 @@ import { jobKey } from '#layer0/scheduler/wire';
 import type { Route } from '#layer1/router/wire';
 import { collectApp, collectImageMarks } from './act/collect.ts';
 import type { AppView, Check, CreatedToken, FormationView, Released, ReleaseView } from './api.ts';
-import { createEventRecorder, readEvents } from './events.ts';
 import { anImage } from './fake.ts';
 import { createObserver } from './observe.ts';
 import { internalKey, TestBed, testToken } from './test-bed.ts';
@@ -488,23 +487,6 @@ describe('events', () => {
     assert.deepEqual(
       rest.items.map(({ id }) => id),
       ids.slice(2),
-    );
-  });
-
-  test('are kept up to a cap, in order, also by two recorders at once', async () => {
-    const { store, clock } = bed;
-    const deps = { store, clock, log: bed.observeDeps().log, cap: 50 };
-    const recorders = [createEventRecorder(deps), createEventRecorder(deps)];
-    for (let index = 0; index < 100; index++)
-      for (const recorder of recorders)
-        recorder.record({ type: 'test', object: String(index), message: 'x' });
-    await bed.finish(Promise.all(recorders.map((recorder) => recorder.flush())));
-    const { entries } = await store.list<Event>(eventPrefix);
-    assert.equal(entries.length, 50);
-    const found = await readEvents(store, { limit: 10 });
-    assert.deepEqual(
-      found.map(({ id }) => id),
-      entries.slice(-10).map(({ value }) => value.id),
     );
   });
 });

@@ -9,7 +9,6 @@ import type { Store } from '#layer0/store/client';
 import type { Builder } from '#layer1/builder/client';
 import type { LogLine, LogQuery } from '#layer1/logs/wire';
 import type { BuildQueue } from './build-queue.ts';
-import type { EventRecorder } from './events.ts';
 import type { Observer } from './observe.ts';
 
 export type HostPort = Pick<
@@ -52,7 +51,6 @@ export interface Context {
   builder: BuilderPort;
   builds: BuildQueue;
   logs: LogsPort;
-  events: EventRecorder;
   clock: Clock;
   random: Random;
   log: Log;

@@ -6,6 +6,7 @@ import { coreErrors } from '#core/errors';
 import type { Job } from '#layer0/scheduler/wire';
 import type { Store } from '#layer0/store/client';
 import type { AppView, FormationView, Released } from './api.ts';
+import { readEvents } from './events.ts';
 import { anImage } from './fake.ts';
 import { TestBed } from './test-bed.ts';
 import type { JobView, ProgressLine } from './wire.ts';
@@ -282,6 +283,11 @@ describe('a controller that dies', () => {
         await doomed.stop();
         const ended = await bed.untilEnded(2);
         assert.equal(ended.state, end, `after ${commits} commits: ${ended.reason}`);
+        const told = (await readEvents(bed.store, { limit: 1_000 })).map(({ type }) => type);
+        assert.ok(
+          told.includes(`deployment.${end}`),
+          `after ${commits} commits: ${told.join(' ')}`,
+        );
         const version = end === 'complete' ? 2 : 1;
         await bed.until('one release alone', async () => {
           const jobs = await bed.grid.jobs();

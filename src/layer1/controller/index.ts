@@ -16,7 +16,6 @@ import type {
   SchedulerPort,
   Settings,
 } from './context.ts';
-import { createEventRecorder } from './events.ts';
 import { registerControllerRoutes } from './http.ts';
 import { electionName, LeaderLoop } from './loop.ts';
 import { createObserver } from './observe.ts';
@@ -72,7 +71,6 @@ class RunningController implements Controller {
     this.#context = {
       ...deps,
       observer: createObserver(deps),
-      events: createEventRecorder(deps),
       builds: new BuildQueue(),
       settings: options,
     };
@@ -99,7 +97,6 @@ class RunningController implements Controller {
     await this.server.close();
     this.#abort.abort();
     await this.#leading;
-    await this.#context.events.stop();
     this.#context.observer.stop();
   }
 

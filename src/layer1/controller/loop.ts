@@ -6,12 +6,12 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop, type LoopStatus } from '#core/reconcile';
 import type { Leadership, Store } from '#layer0/store/client';
-import { collectApp, collectIdempotency, collectImageMarks } from './act/collect.ts';
+import { collectApp, collectEvents, collectIdempotency, collectImageMarks } from './act/collect.ts';
 import { act } from './act/steps.ts';
 import type { SchedulerPort } from './context.ts';
 import { decideApp } from './decide/app.ts';
-import type { EventRecorder } from './events.ts';
-import type { JobChange, Observer } from './observe.ts';
+import { JobEvents } from './job-events.ts';
+import type { Observer } from './observe.ts';
 import { Patience } from './patience.ts';
 import { isUnfinished, ReleaseCache, viewOf } from './view.ts';
 
@@ -28,7 +28,6 @@ export interface LeaderDeps {
   store: Store;
   observer: Observer;
   scheduler: SchedulerPort;
-  events: EventRecorder;
   clock: Clock;
   random: Random;
   log: Log;
@@ -41,6 +40,7 @@ export class LeaderLoop {
   readonly #leadership: Leadership;
   readonly #releases: ReleaseCache;
   readonly #patience: Patience;
+  readonly #jobEvents: JobEvents;
   readonly #loop: Loop;
   #dirty = new Set<string>();
   #isAllDirty = true;
@@ -55,6 +55,7 @@ export class LeaderLoop {
     this.#leadership = leadership;
     this.#releases = new ReleaseCache(deps.store);
     this.#patience = new Patience(deps.clock);
+    this.#jobEvents = new JobEvents({ ...deps, fence: leadership.fence });
     const { clock, random, log } = deps;
     const run = (signal: AbortSignal) => this.#pass(signal);
     this.#loop = createLoop({ name: 'deployments', run, resyncMs, clock, random, log });
@@ -67,7 +68,7 @@ export class LeaderLoop {
         else this.#dirty.add(app);
         this.#loop.trigger();
       },
-      jobChanged: (change) => recordJobChange(this.#deps.events, change),
+      jobChanged: (change) => this.#jobEvents.tell(change),
     });
     this.#loop.start();
   }
@@ -75,6 +76,7 @@ export class LeaderLoop {
   async stop(): Promise<void> {
     this.#unlisten();
     await this.#loop.stop();
+    await this.#jobEvents.stop();
   }
 
   status(): LoopStatus {
@@ -117,6 +119,7 @@ export class LeaderLoop {
     const all = observer.apps().flatMap(({ id }) => observer.deployments(id));
     const open = all.map(({ value }) => value).filter(isUnfinished);
     this.#patience.forgetAllBut(new Set(open.map(({ id }) => id)));
+    await collectEvents(deps);
     if (apps.size === 0) return;
     for (const app of apps) await collectApp(deps, app);
     await collectImageMarks(deps);
@@ -159,17 +162,4 @@ export class LeaderLoop {
     this.#dirty.add(id);
     return ms;
   }
-}
-
-function recordJobChange(events: EventRecorder, { job, before, after }: JobChange): void {
-  const isNews = before?.state !== after.state || before?.attempt !== after.attempt;
-  if (!isNews || (after.state !== 'up' && after.state !== 'failed' && after.state !== 'down'))
-    return;
-  const name = `${job.type}.${job.index}`;
-  events.record({
-    app: job.app,
-    type: `job.${after.state}`,
-    object: job.id,
-    message: `${job.appName}: ${name} is ${after.state}${after.reason ? `: ${after.reason}` : ''}`,
-  });
 }

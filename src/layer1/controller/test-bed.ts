@@ -182,6 +182,11 @@ export class TestBed {
     return { random: seededRandom(3), log: silentLog };
   }
 
+  eventDeps() {
+    const { store, clock } = this;
+    return { store, clock, random: seededRandom(4) };
+  }
+
   /** From now on, calls to the API that come at once come between one another. */
   async interleave(): Promise<void> {
     await this.controller.stop();

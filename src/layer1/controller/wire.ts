@@ -4,7 +4,7 @@
 //   controller/releases/<app>/<version>      immutable; version zero-padded to 8 digits, so that it sorts
 //   controller/deployments/<app>/<id>        a rollout and how far it is
 //   controller/tokens/<sha256 of the token>  who may call
-//   controller/events/<sequence>             capped history, sequence zero-padded to 16 digits
+//   controller/events/<time>-<random>        capped history; written by the commit it tells of, whose revision is its id
 //   controller/idempotency/<sha256>          what a create with an Idempotency-Key made, kept a day
 // It also writes, for layer 0 to read: formations (scheduler), routes and certificates (router), and
 //   network/tombstones/<app>                 the app is gone: its network may go
@@ -50,7 +50,8 @@ export const releaseKey = (app: string, version: number) =>
 export const deploymentPrefix = (app: string) => `${deploymentRoot}${app}/`;
 export const deploymentKey = (app: string, id: string) => `${deploymentPrefix(app)}${id}`;
 export const tokenKey = (sha256: string) => `${tokenPrefix}${sha256}`;
-export const eventKey = (id: number) => `${eventPrefix}${String(id).padStart(16, '0')}`;
+export const eventKey = (time: number, suffix: string) =>
+  `${eventPrefix}${String(time).padStart(16, '0')}-${suffix}`;
 export const networkTombstoneKey = (app: string) => `${networkTombstonePrefix}${app}`;
 export const idempotencyKey = (sha256: string) => `${idempotencyPrefix}${sha256}`;
 export const keptImageKey = (imageId: string) => `${keptImagePrefix}${imageId}`;
@@ -193,7 +194,10 @@ export const idempotentSchema = Type.Object({
 export type Idempotent = Static<typeof idempotentSchema>;
 
 export const eventSchema = Type.Object({
-  id: Type.Integer({ description: 'Resume a stream with Last-Event-ID.' }),
+  id: Type.Integer({
+    description:
+      'The revision of the commit that it tells of: grows, with gaps. Resume a stream with Last-Event-ID.',
+  }),
   time: Type.Integer(),
   app: Type.Optional(Type.String()),
   type: Type.String({
@@ -204,6 +208,8 @@ export const eventSchema = Type.Object({
   message: Type.String(),
 });
 export type Event = Static<typeof eventSchema>;
+/** As it is kept: the entry's own revision is the id. */
+export type StoredEvent = Omit<Event, 'id'>;
 
 /** Lines of `POST /apps/:app/builds` and of a deployment's stream. The last one is `result` or `error`. */
 export type ProgressLine =

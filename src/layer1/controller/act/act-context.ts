@@ -1,9 +1,9 @@
 // What an executor works with: one app as it was seen, and the proof of leadership.
 
 import type { Clock } from '#core/clock';
+import type { Random } from '#core/random';
 import type { Compare, Entry, Store } from '#layer0/store/client';
 import type { SchedulerPort } from '../context.ts';
-import type { EventRecorder } from '../events.ts';
 import type { Observer } from '../observe.ts';
 import type { ReleaseCache } from '../view.ts';
 import type { App } from '../wire.ts';
@@ -15,6 +15,6 @@ export interface ActContext {
   observer: Observer;
   releases: ReleaseCache;
   scheduler: SchedulerPort;
-  events: EventRecorder;
   clock: Clock;
+  random: Random;
 }

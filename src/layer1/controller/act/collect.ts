@@ -1,4 +1,4 @@
-// Keeps the controller's own records small: old releases, finished deployments, idempotency keys, and the marks of images
+// Keeps the controller's own records small: old releases, finished deployments, events, idempotency keys, and the marks of images
 // that a release needs. Everything is decided on a fresh read and deleted only if unchanged since.
 
 import type { Clock } from '#core/clock';
@@ -9,12 +9,14 @@ import { readReleases } from '../records.ts';
 import { isUnfinished } from '../view.ts';
 import {
   deploymentKey,
+  eventPrefix,
   type Idempotent,
   idempotencyPrefix,
   type KeptMark,
   keptImageKey,
   keptImagePrefix,
   maxDeploymentsPerApp,
+  maxEvents,
   maxReleasesPerApp,
   type Release,
   releaseKey,
@@ -34,6 +36,8 @@ export interface CollectDeps {
   fence: Compare;
   caps?: { releases: number; deployments: number };
 }
+
+type Fenced = Pick<CollectDeps, 'store' | 'fence'>;
 
 /** One app's releases and deployments. */
 export async function collectApp(deps: CollectDeps, appId: string): Promise<void> {
@@ -91,7 +95,18 @@ export async function collectIdempotency(deps: CollectDeps): Promise<void> {
   );
 }
 
-async function deleteAll({ store, fence }: CollectDeps, keys: string[]): Promise<void> {
+export async function collectEvents(deps: Fenced & { cap?: number }): Promise<void> {
+  const { store, cap = maxEvents } = deps;
+  const events = await listAll(store, eventPrefix);
+  const byAge = events.sort((a, b) => a.createRevision - b.createRevision);
+  const old = byAge.slice(0, Math.max(0, events.length - cap));
+  await deleteAll(
+    deps,
+    old.map(({ key }) => key),
+  );
+}
+
+async function deleteAll({ store, fence }: Fenced, keys: string[]): Promise<void> {
   for (let start = 0; start < keys.length; start += chunkSize) {
     const chunk = keys.slice(start, start + chunkSize);
     const operations = chunk.map((key): Operation => ({ delete: key }));

@@ -4,6 +4,7 @@
 import type { Operation } from '#layer0/store/client';
 import { type Route, routeKey, routePrefix } from '#layer1/router/wire';
 import { claimOf } from '../decide/route.ts';
+import { eventOperation } from '../events.ts';
 import {
   appKey,
   appNameKey,
@@ -19,7 +20,7 @@ import type { Acted } from './steps.ts';
 const chunkSize = 80;
 
 export async function purge(context: ActContext): Promise<Acted> {
-  const { app, store, fence, events } = context;
+  const { app, store, fence } = context;
   const { id, name } = app.value;
   const doomed = await keysOf(context);
   for (let start = 0; start < doomed.length; start += chunkSize) {
@@ -33,13 +34,15 @@ export async function purge(context: ActContext): Promise<Acted> {
     { put: networkTombstoneKey(id), value: { appName: name, at: context.clock.now() } },
     { delete: appNameKey(name) },
     { delete: appKey(id) },
+    eventOperation(
+      { app: id, type: 'app.deleted', object: id, message: `app ${name} is gone` },
+      context,
+    ),
   ];
   const { ok, revision } = await store.txn({
     compare: [fence, { key: app.key, modRevision: app.modRevision }],
     operations: last,
   });
-  if (ok)
-    events.record({ app: id, type: 'app.deleted', object: id, message: `app ${name} is gone` });
   return { ok, revision, keys: [appKey(id)] };
 }
 

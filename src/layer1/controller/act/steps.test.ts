@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createSchedulerClient } from '#layer0/scheduler/client';
 import type { Compare } from '#layer0/store/client';
-import { createEventRecorder } from '../events.ts';
 import { createObserver } from '../observe.ts';
 import { TestBed } from '../test-bed.ts';
 import { ReleaseCache } from '../view.ts';
@@ -25,9 +24,9 @@ test('a step on a view that others have changed since does nothing', async () =>
   const [formation] = observer.formations(id);
   assert.ok(formation);
   const contextWith = (fence: Compare) => ({
-    ...{ app, fence, store, observer, clock, releases: new ReleaseCache(store) },
+    ...{ app, fence, store, observer, clock, random: deps.random },
+    releases: new ReleaseCache(store),
     scheduler: createSchedulerClient({ store, clock }),
-    events: createEventRecorder(deps),
   });
   const release = formation.value.release;
   const steps = [

@@ -7,7 +7,7 @@ import { formationKey } from '#layer0/scheduler/wire';
 import type { Compare, Entry, Operation, Revision } from '#layer0/store/client';
 import type { Step } from '../decide/app.ts';
 import { specsOf } from '../decide/job-spec.ts';
-import type { NewEvent } from '../events.ts';
+import { eventOperation } from '../events.ts';
 import { type App, appKey, type Deployment, deploymentKey } from '../wire.ts';
 import type { ActContext } from './act-context.ts';
 import { purge } from './purge.ts';
@@ -113,16 +113,16 @@ async function complete(
   if (!entry) return { ok: false };
   const { newRelease, newVersion } = entry.value;
   const app: App = { ...context.app.value, currentRelease: newRelease, currentVersion: newVersion };
-  const acted = await commit(
+  const value = ended(context, { ...entry.value, state: 'complete' });
+  return commit(
     context,
     [unchanged(context.app), unchanged(entry)],
     [
       { put: appKey(app.id), value: app },
-      { put: entry.key, value: ended(context, { ...entry.value, state: 'complete' }) },
+      { put: entry.key, value },
+      told(context, value, `v${newVersion} is live`),
     ],
   );
-  if (acted.ok) tell(context, entry.value, 'complete', `v${newVersion} is live`);
-  return acted;
 }
 
 async function endDeployment(
@@ -133,9 +133,8 @@ async function endDeployment(
   const entry = deploymentOf(context, id);
   if (!entry) return { ok: false };
   const value = ended(context, { ...entry.value, ...end });
-  const acted = await commit(context, [unchanged(entry)], [{ put: entry.key, value }]);
-  if (acted.ok) tell(context, entry.value, end.state, end.reason);
-  return acted;
+  const operations = [{ put: entry.key, value }, told(context, value, end.reason)];
+  return commit(context, [unchanged(entry)], operations);
 }
 
 async function moveDeployment(
@@ -146,14 +145,12 @@ async function moveDeployment(
   const entry = deploymentOf(context, id);
   if (!entry) return { ok: false };
   const value: Deployment = { ...entry.value, ...next, progressAt: context.clock.now() };
-  const acted = await commit(
+  const message = next.reason ?? `v${value.newVersion} is being rolled out`;
+  return commit(
     context,
     [unchanged(context.app), unchanged(entry)],
-    [{ put: entry.key, value }],
+    [{ put: entry.key, value }, told(context, value, message)],
   );
-  const message = next.reason ?? `v${value.newVersion} is being rolled out`;
-  if (acted.ok) tell(context, value, next.state, message);
-  return acted;
 }
 
 async function stopJobs(context: ActContext, { jobs }: { jobs: string[] }): Promise<Acted> {
@@ -196,17 +193,9 @@ function seen(key: string, entry: Entry | undefined): Compare {
   return entry ? unchanged(entry) : { key, is: 'absent' };
 }
 
-function tell(
-  { events, app }: ActContext,
-  deployment: Deployment,
-  state: Deployment['state'],
-  message: string,
-): void {
-  const event: NewEvent = {
-    app: app.value.id,
-    type: `deployment.${state}`,
-    object: deployment.id,
-    message: `${app.value.name}: ${message}`,
-  };
-  events.record(event);
+/** That the deployment is in the state that it has now. */
+function told(context: ActContext, { id, state }: Deployment, message: string): Operation {
+  const { id: app, name } = context.app.value;
+  const event = { app, type: `deployment.${state}`, object: id, message: `${name}: ${message}` };
+  return eventOperation(event, context);
 }

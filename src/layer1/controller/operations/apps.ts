@@ -7,6 +7,7 @@ import type { AppView, CreateApp } from '../api.ts';
 import { type Context, urlOf } from '../context.ts';
 import { claimOf, reservedNames } from '../decide/route.ts';
 import { controllerErrors } from '../errors.ts';
+import { eventOperation, type NewEvent } from '../events.ts';
 import { change, idPattern, readApp, readLivingApp } from '../records.ts';
 import { type App, appKey, appNameKey, type NameClaim } from '../wire.ts';
 import { claimKey, findMade, type IdempotencyKey } from './idempotency.ts';
@@ -19,7 +20,7 @@ export async function createApp(
   wanted: CreateApp,
   idempotency: IdempotencyKey | undefined,
 ): Promise<App> {
-  const { store, clock, events } = context;
+  const { store, clock } = context;
   const { name } = wanted;
   if (reservedNames.includes(name) || idPattern.test(name))
     throw controllerErrors.nameReserved(`${name} is a name of Gantry's own; choose another`);
@@ -53,11 +54,13 @@ export async function createApp(
         { put: routeKey(route.id), value: route },
         { put: claimOf(route), value: { route: route.id } },
         ...claim.operations,
+        eventOperation(
+          { app: app.id, type: 'app.created', object: app.id, message: `app ${name}` },
+          context,
+        ),
       ],
     };
   });
-  if (result === app)
-    events.record({ app: app.id, type: 'app.created', object: app.id, message: `app ${name}` });
   return result;
 }
 
@@ -100,40 +103,41 @@ export async function readAppView(context: Context, name: string): Promise<AppVi
 }
 
 export async function updateApp(
-  { store }: Context,
+  context: Context,
   name: string,
   update: (app: App) => App,
+  tell: (app: App) => NewEvent[] = () => [],
 ): Promise<App> {
+  const { store } = context;
   const { result } = await change(store, `change app ${name}`, async () => {
     const entry = await readLivingApp(store, name);
     const app = update(entry.value);
-    return { result: app, ...replaceApp(entry, app) };
+    return replaceApp(context, entry, app, tell(app));
   });
   return result;
 }
 
-export function replaceApp(entry: Entry<App>, app: App) {
+function replaceApp(context: Context, entry: Entry<App>, app: App, events: NewEvent[]) {
   const { key, modRevision } = entry;
-  return { compare: [{ key, modRevision }], operations: [{ put: key, value: app }] };
+  const told = events.map((event) => eventOperation(event, context));
+  const operations = [{ put: key, value: app }, ...told];
+  return { result: app, compare: [{ key, modRevision }], operations };
 }
 
 /** The loop stops what runs and removes every trace; a second delete is no error. */
 export async function deleteApp(context: Context, name: string): Promise<App> {
-  const { store, events } = context;
+  const { store } = context;
   const { result } = await change(store, `delete app ${name}`, async () => {
     const entry = await readApp(store, name);
     if (entry.value.isSystem)
       throw controllerErrors.systemApp(
         `app ${name} is Gantry itself; \`script/down\` removes Gantry`,
       );
-    const app = { ...entry.value, isDeleting: true };
-    return { result: app, ...replaceApp(entry, app) };
-  });
-  events.record({
-    app: result.id,
-    type: 'app.deleting',
-    object: result.id,
-    message: `app ${name} is being deleted`,
+    const { id, isDeleting } = entry.value;
+    if (isDeleting) return { result: entry.value, compare: [], operations: [] };
+    const message = `app ${name} is being deleted`;
+    const event = { app: id, type: 'app.deleting', object: id, message };
+    return replaceApp(context, entry, { ...entry.value, isDeleting: true }, [event]);
   });
   return result;
 }

@@ -48,18 +48,14 @@ export async function scale(
     throw controllerErrors.processTypeNotFound(
       `v${base?.version} of ${name} has no process type ${unknown}; it has ${types?.join(', ') || 'none'}`,
     );
-  const app = await updateApp(context, name, (old) => ({
-    ...old,
-    quantities: withinLimit({ ...old.quantities, ...quantities }),
-  }));
-  context.events.record({
-    app: app.id,
-    type: 'app.scaled',
-    object: app.id,
-    message: `${name}: ${Object.entries(quantities)
-      .map(([type, quantity]) => `${type}=${quantity}`)
-      .join(' ')}`,
-  });
+  const said = Object.entries(quantities).map(([type, quantity]) => `${type}=${quantity}`);
+  const message = `${name}: ${said.join(' ')}`;
+  const app = await updateApp(
+    context,
+    name,
+    (old) => ({ ...old, quantities: withinLimit({ ...old.quantities, ...quantities }) }),
+    ({ id }) => [{ app: id, type: 'app.scaled', object: id, message }],
+  );
   return viewQuantities(app, base);
 }
 

@@ -10,6 +10,7 @@ import type { Caller, Context } from '../context.ts';
 import { checkEnv } from '../decide/env.ts';
 import { oneOffSpec } from '../decide/job-spec.ts';
 import { controllerErrors } from '../errors.ts';
+import { eventOperation } from '../events.ts';
 import { readApp, readLivingApp } from '../records.ts';
 import type { JobView } from '../wire.ts';
 import { AppChanges } from './app-changes.ts';
@@ -102,12 +103,10 @@ export async function runJob(
     releaseVersion: base.version,
     type: 'run',
     spec,
-  });
-  context.events.record({
-    app: app.id,
-    type: 'job.created',
-    object: id,
-    message: `${app.name}: ${request.caller.name} runs a one-off job`,
+    alongside: (job) => {
+      const message = `${app.name}: ${request.caller.name} runs a one-off job`;
+      return [eventOperation({ app: app.id, type: 'job.created', object: job, message }, context)];
+    },
   });
   return jobView(await findJob(context, app.name, id), undefined);
 }

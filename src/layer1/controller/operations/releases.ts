@@ -10,6 +10,7 @@ import { processesOfImage, specsOf } from '../decide/job-spec.ts';
 import { baseOf, canRun, previousGood } from '../decide/release.ts';
 import { releaseView } from '../decide/release-view.ts';
 import { controllerErrors } from '../errors.ts';
+import { eventOperation } from '../events.ts';
 import {
   change,
   readApp,
@@ -70,17 +71,8 @@ export function contentOf(release: Release): Content {
 }
 
 export async function makeRelease(context: Context, request: ReleaseRequest): Promise<Released> {
-  const { store, events } = context;
-  const { result } = await change(store, `release ${request.app}`, () => attempt(context, request));
-  if (!result.isNew) return result.released;
-  const { release } = result.released;
-  events.record({
-    app: release.app,
-    type: 'release.created',
-    object: release.id,
-    message: `${request.app}: v${release.version}: ${release.description}`,
-  });
-  return result.released;
+  const decide = () => attempt(context, request);
+  return (await change(context.store, `release ${request.app}`, decide)).result;
 }
 
 async function attempt(context: Context, request: ReleaseRequest) {
@@ -89,7 +81,7 @@ async function attempt(context: Context, request: ReleaseRequest) {
   const made = await findMade(store, request.idempotency);
   if (made?.version !== undefined) {
     const released = await readReleased(context, entry.value, made.version);
-    return { result: { released, isNew: false }, compare: [], operations: [] };
+    return { result: released, compare: [], operations: [] };
   }
   const { base, last } = await readBase(context, entry.value);
   const draft = await request.draft(base, entry.value);
@@ -113,7 +105,7 @@ async function attempt(context: Context, request: ReleaseRequest) {
   });
   const { key, modRevision } = entry;
   return {
-    result: { released: { release, ...(deployment ? { deployment } : {}) }, isNew: true },
+    result: { release, ...(deployment ? { deployment } : {}) },
     compare: [
       { key, modRevision },
       { key: releaseKey(app.id, release.version), is: 'absent' as const },
@@ -124,6 +116,15 @@ async function attempt(context: Context, request: ReleaseRequest) {
       ...recordsOf(release, deployment),
       ...(await imageMark(store, release)),
       ...claim.operations,
+      eventOperation(
+        {
+          app: app.id,
+          type: 'release.created',
+          object: release.id,
+          message: `${app.name}: v${release.version}: ${release.description}`,
+        },
+        context,
+      ),
     ],
   };
 }

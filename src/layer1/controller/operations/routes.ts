@@ -2,6 +2,7 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { newId } from '#core/ids';
+import type { Operation } from '#layer0/store/client';
 import {
   type Certificate,
   certificateKey,
@@ -20,6 +21,7 @@ import {
   refuseReserved,
 } from '../decide/route.ts';
 import { controllerErrors } from '../errors.ts';
+import { eventOperation } from '../events.ts';
 import { change, readApp, readLivingApp } from '../records.ts';
 import type { App } from '../wire.ts';
 
@@ -40,7 +42,7 @@ export async function createRoute(
   name: string,
   wanted: CreateRoute,
 ): Promise<Route> {
-  const { store, events } = context;
+  const { store } = context;
   const { value: first } = await readLivingApp(store, name);
   const route = routeFrom(context, first, wanted);
   const claim = claimOf(route);
@@ -63,16 +65,10 @@ export async function createRoute(
       operations: [
         { put: routeKey(route.id), value: route },
         { put: claim, value: { route: route.id } },
+        told(context, 'route.added', route),
       ],
     };
   });
-  if (result === route)
-    events.record({
-      app: route.app,
-      type: 'route.added',
-      object: route.id,
-      message: `${name}: ${describe(route)}`,
-    });
   return result;
 }
 
@@ -126,6 +122,12 @@ function describe({ type, domain, path, port }: Route): string {
   return type === 'tcp' ? `TCP port ${port}` : `${domain}${path ?? ''}`;
 }
 
+function told(context: Context, type: string, route: Route): Operation {
+  const { app, appName, id: object } = route;
+  const message = `${appName}: ${describe(route)}`;
+  return eventOperation({ app, type, object, message }, context);
+}
+
 async function readRoute(context: Context, name: string, id: string) {
   const { value: app } = await readLivingApp(context.store, name);
   const entry = /^rte-[a-z0-9-]+$/.test(id)
@@ -146,14 +148,12 @@ export async function removeRoute(context: Context, name: string, id: string): P
     return {
       result: value,
       compare: [{ key, modRevision }],
-      operations: [{ delete: key }, { delete: claimOf(value) }],
+      operations: [
+        { delete: key },
+        { delete: claimOf(value) },
+        told(context, 'route.removed', value),
+      ],
     };
-  });
-  context.events.record({
-    app: result.app,
-    type: 'route.removed',
-    object: id,
-    message: `${name}: ${describe(result)}`,
   });
   return result;
 }

@@ -6,6 +6,7 @@ import type { Store } from '#layer0/store/client';
 import type { CreatedToken } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
 import { controllerErrors } from '../errors.ts';
+import { eventOperation } from '../events.ts';
 import { type Token, tokenKey, tokenPrefix } from '../wire.ts';
 
 /** Most tokens at a time. */
@@ -49,7 +50,7 @@ function isEqual(a: string, b: string): boolean {
 }
 
 export async function createToken(context: Context, name: string): Promise<CreatedToken> {
-  const { store, clock, events } = context;
+  const { store, clock } = context;
   const { entries } = await store.list(tokenPrefix);
   if (entries.length >= maxTokens)
     throw controllerErrors.conflict(
@@ -58,8 +59,11 @@ export async function createToken(context: Context, name: string): Promise<Creat
   const token = newToken();
   const value: Token = { id: newId('tok'), name, createdAt: clock.now() };
   const key = tokenKey(tokenHash(token));
-  await store.txn({ compare: [{ key, is: 'absent' }], operations: [{ put: key, value }] });
-  events.record({ type: 'token.created', object: value.id, message: `token ${name}` });
+  const event = { type: 'token.created', object: value.id, message: `token ${name}` };
+  await store.txn({
+    compare: [{ key, is: 'absent' }],
+    operations: [{ put: key, value }, eventOperation(event, context)],
+  });
   return { ...value, token };
 }
 
@@ -68,11 +72,17 @@ export async function listTokens({ store }: Context): Promise<Token[]> {
   return entries.map(({ value }) => value).sort((a, b) => a.createdAt - b.createdAt);
 }
 
-export async function revokeToken({ store, events }: Context, id: string): Promise<void> {
+export async function revokeToken(context: Context, id: string): Promise<void> {
+  const { store } = context;
   const { entries } = await store.list<Token>(tokenPrefix);
   const entry = entries.find(({ value }) => value.id === id);
   if (!entry)
     throw controllerErrors.tokenNotFound(`there is no token ${id}; \`gantry token\` lists them`);
-  await store.txn({ compare: [], operations: [{ delete: entry.key }] });
-  events.record({ type: 'token.revoked', object: id, message: `token ${entry.value.name}` });
+  const { key, modRevision, value } = entry;
+  const event = { type: 'token.revoked', object: id, message: `token ${value.name}` };
+  // One that somebody else revoked meanwhile is revoked: they have told of it.
+  await store.txn({
+    compare: [{ key, modRevision }],
+    operations: [{ delete: key }, eventOperation(event, context)],
+  });
 }
