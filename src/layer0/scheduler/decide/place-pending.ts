@@ -1,9 +1,10 @@
 // Which waiting jobs have a place now, and what do the others wait for? Jobs of one kind, highest priority first.
 
-import type { ClusterState, KnownJob } from '../cluster-state.ts';
+import type { ClusterState } from '../cluster-state.ts';
 import { groupOf } from '../state.ts';
 import type { Job } from '../wire.ts';
-import { placeJob } from './place-job.ts';
+import { type PlacementRule, placeJob } from './place-job.ts';
+import type { PlanBoard } from './plan-board.ts';
 import type { Planning, Step } from './steps.ts';
 
 export function* placePending(
@@ -13,11 +14,11 @@ export function* placePending(
 ): Generator<Step> {
   /** What one of a group waits for, all of it wait for. */
   const refused = new Map<string, string>();
-  for (const { job } of waiting(state, kind)) {
+  for (const { job, rule } of inOrder(waiting(state, kind), board)) {
     const group = `${groupOf(job)}/${job.kind === 'ephemeral' ? job.id : ''}`;
     let reason = refused.get(group);
     if (reason === undefined) {
-      const placement = placeJob(board, job, context.limits);
+      const placement = placeJob(board, job, context.limits, rule);
       if ('host' in placement) {
         board.add(placement.host, job);
         yield { kind: 'place', jobId: job.id, host: placement.host };
@@ -31,14 +32,45 @@ export function* placePending(
   }
 }
 
-function waiting(state: ClusterState, kind: Job['kind']): KnownJob[] {
-  const jobs: KnownJob[] = [];
+function waiting(state: ClusterState, kind: Job['kind']): Job[] {
+  const jobs: Job[] = [];
   for (const id of state.pending[kind]) {
-    const known = state.jobs.get(id);
-    if (known?.job.desired === 'up') jobs.push(known);
+    const job = state.jobs.get(id)?.job;
+    if (job?.desired === 'up') jobs.push(job);
   }
-  return jobs.sort(
-    ({ job: a }, { job: b }) =>
-      b.priority - a.priority || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1),
-  );
+  return jobs;
+}
+
+/**
+ * By priority, then by age. A batch to be packed, at least a job for each host, goes largest first instead of by age, and
+ * by the rule that fills hosts best: small jobs find room beside large ones, not the other way round.
+ */
+function inOrder(jobs: Job[], board: PlanBoard): { job: Job; rule: PlacementRule }[] {
+  const packed = jobs.filter(({ placement }) => placement === 'binpack').length;
+  const isBatch = packed > 1 && packed >= board.size;
+  const sizeOf = isBatch ? sizes(board) : () => 0;
+  return jobs
+    .map((job) => {
+      const isFilling = isBatch && job.placement === 'binpack';
+      return isFilling
+        ? { job, rule: 'fill' as const, size: sizeOf(job) }
+        : { job, rule: job.placement, size: 0 };
+    })
+    .sort(
+      ({ job: a, ...first }, { job: b, ...second }) =>
+        b.priority - a.priority ||
+        second.size - first.size ||
+        a.createdAt - b.createdAt ||
+        (a.id < b.id ? -1 : 1),
+    );
+}
+
+/** The share of all hosts that a job asks for, memory and cpu added up. */
+function sizes(board: PlanBoard): (job: Job) => number {
+  let [memory, cpu] = [1, 1];
+  for (let place = 0; place < board.size; place++) {
+    memory += board.at(place)?.record?.memoryBytes ?? 0;
+    cpu += board.at(place)?.record?.cpuMillis ?? 0;
+  }
+  return ({ spec: { resources } }) => resources.memoryBytes / memory + resources.cpuMillis / cpu;
 }
