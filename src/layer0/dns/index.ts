@@ -36,6 +36,8 @@ class DnsServer implements Component {
   #table: DnsTable | undefined;
   /** By app name, made on the first question after a change of the table. */
   #zones = new Map<string, Zone>();
+  /** Those of the table before. */
+  #lastZones: ReadonlyMap<string, Zone> = new Map();
   #queries = 0;
 
   constructor(deps: DnsDeps, config: DnsConfig) {
@@ -77,6 +79,7 @@ class DnsServer implements Component {
 
   #use(table: DnsTable): void {
     this.#table = table;
+    this.#lastZones = this.#zones;
     this.#zones = new Map();
     const wanted = new Map(table.listeners.map((record) => [keyOf(record), record]));
     for (const [key, listener] of this.#listeners) {
@@ -127,7 +130,7 @@ class DnsServer implements Component {
     if (there) return there;
     const table = this.#table;
     if (!table) throw new Error('a question came before the first table');
-    const zone = new Zone(table, record);
+    const zone = new Zone(table, record, this.#lastZones.get(record.address));
     this.#zones.set(record.address, zone);
     return zone;
   }

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket as TcpSocket } from 'node:net';
 import type { Clock, Timer } from '#core/clock';
 import type { DnsListener } from '#layer0/discovery/wire';
 import { literal } from './forwarder.ts';
+import { addressNumber } from './packet.ts';
 
 export const rebindMs = 250;
 /** Per listener: what a hostile container can hold open, and for how long. */
@@ -126,20 +127,6 @@ export class Listener {
 export function subnetTest(subnet: string): (address: string) => boolean {
   const [base = '', length = ''] = subnet.split('/');
   const size = 2 ** (32 - Number(length));
-  const first = Math.floor(toNumber(base) / size);
-  return (address) => Math.floor(toNumber(address) / size) === first;
-}
-
-function toNumber(address: string): number {
-  let value = 0;
-  let part = 0;
-  for (let at = 0; at < address.length; at++) {
-    const code = address.charCodeAt(at);
-    if (code === 46) {
-      value = value * 256 + part;
-      part = 0;
-    } else if (code >= 48 && code <= 57) part = part * 10 + code - 48;
-    else return Number.NaN;
-  }
-  return value * 256 + part;
+  const first = Math.floor(addressNumber(base) / size);
+  return (address) => Math.floor(addressNumber(address) / size) === first;
 }

@@ -99,17 +99,22 @@ export function encodeAnswer(query: Query, answer: Answer, limit: number): Buffe
     if (isTruncated) [answers, answerCount] = cut(answers, limit - fixed);
   }
   const out = Buffer.allocUnsafe(fixed + answers.length + authority.length);
-  query.message.copy(out, 0, 0, query.end);
+  place(out, 0, query.message, query.end);
   const kept = query.message.readUInt16BE(2) & 0x0100;
   const flags =
     flagResponse | kept | (answer.isAuthoritative ? 0x0400 : 0) | flagRecursionAvailable;
   out.writeUInt16BE(flags | (isTruncated ? flagTruncated : 0) | answer.rcode, 2);
   out.writeUInt32BE((1 << 16) | answerCount, 4);
   out.writeUInt32BE((authorityCount << 16) | (ednsLength ? 1 : 0), 8);
-  answers.copy(out, query.end);
-  authority.copy(out, query.end + answers.length);
+  place(out, query.end, answers, answers.length);
+  place(out, query.end + answers.length, authority, authority.length);
   if (ednsLength) writeEdns(out, out.length - ednsLength);
   return out;
+}
+
+/** Byte by byte: for the sizes of a DNS message that is half the cost of `Buffer.copy`. */
+function place(out: Buffer, start: number, source: Buffer, length: number): void {
+  for (let at = 0; at < length; at++) out[start + at] = source[at] as number;
 }
 
 /** As many whole records as fit. */
@@ -176,8 +181,45 @@ export function encodeRecord({ name, type, ttl, data }: RecordFields): Buffer {
   return Buffer.concat([head, fixed, data]);
 }
 
-export function addressData(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number));
+export const addressRecordBytes = 16;
+
+/**
+ * A records of the question's name, one for each address, in order. One buffer and no other garbage: while an app is
+ * deployed, all names that are asked for are encoded again many times a second.
+ */
+export function encodeAddresses(addresses: readonly string[], ttl: number): Buffer {
+  const out = Buffer.allocUnsafe(addresses.length * addressRecordBytes);
+  let at = 0;
+  for (const address of addresses) {
+    at = out.writeUInt32BE((0xc000 | headerBytes) * 0x10000 + types.A, at);
+    at = out.writeUInt16BE(1, at);
+    at = out.writeUInt32BE(ttl, at);
+    at = out.writeUInt16BE(4, at);
+    at = out.writeUInt32BE(addressNumber(address), at);
+  }
+  return out;
+}
+
+/** `10.64.1.2` as a number of 32 bits; NaN for what is no IPv4 address. */
+export function addressNumber(address: string): number {
+  let value = 0;
+  let part = 0;
+  let dots = 0;
+  let digits = 0;
+  for (let at = 0; at < address.length; at++) {
+    const code = address.charCodeAt(at);
+    if (code === 46 && digits > 0) {
+      value = value * 256 + part;
+      part = 0;
+      digits = 0;
+      dots++;
+    } else if (code >= 48 && code <= 57 && digits < 3) {
+      part = part * 10 + code - 48;
+      digits++;
+    } else return Number.NaN;
+    if (part > 255) return Number.NaN;
+  }
+  return dots === 3 && digits > 0 ? value * 256 + part : Number.NaN;
 }
 
 export function serviceData(port: number, target: string): Buffer {

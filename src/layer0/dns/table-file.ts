@@ -5,6 +5,7 @@ import { basename, dirname } from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import type { DnsTable } from '#layer0/discovery/wire';
 import { dnsErrors } from './errors.ts';
+import { addressNumber } from './packet.ts';
 
 /** Should the folder's watch ever be deaf, a change is seen this late. */
 export const statIntervalMs = 1_000;
@@ -88,7 +89,8 @@ export class TableFile {
 /** Checked by hand: a schema library would double this process's memory for one small file that we write ourselves. */
 export function parseTable(text: string): DnsTable {
   const table = JSON.parse(text) as DnsTable;
-  const isAddress = (value: unknown) => typeof value === 'string' && /^[\d.]{7,15}$/.test(value);
+  const isAddress = (value: unknown) =>
+    typeof value === 'string' && !Number.isNaN(addressNumber(value));
   const isOk =
     typeof table.domain === 'string' &&
     table.listeners.every(

@@ -117,3 +117,28 @@ test('instances whose id claims another name do not get it', () => {
   const zone = new Zone(aTable({ services: { ...table.services, 'evil.shop': [liar] } }), listener);
   assert.ok(!addressesOf(ask(zone, 'web.shop.service.gantry')).includes('10.64.1.66'));
 });
+
+test('names that somebody makes up under a router suffix are not remembered', () => {
+  const zone = new Zone(table, listener);
+  for (let at = 0; at < 10; at++) ask(zone, `made-up-${at}.gantry.localhost`);
+  ask(zone, 'web');
+  assert.equal(zone.size, 1);
+});
+
+test('a new table answers at once, and a service that it does not touch goes on rotating', () => {
+  const name = 'web.shop.service.gantry';
+  const first = new Zone(table, listener);
+  const [before] = addressesOf(ask(first, name));
+  const touched = { 'api.shop': [{ address: '10.64.1.9', port: 1, id: '1.api.shop' }] };
+  const same = new Zone(aTable({ services: { ...table.services, ...touched } }), listener, first);
+  assert.notEqual(addressesOf(ask(same, name))[0], before);
+  const moved = [{ address: '10.64.1.77', port: 80, id: '1.web.shop' }];
+  const next = new Zone(aTable({ services: { 'web.shop': moved } }), listener, same);
+  assert.deepEqual(addressesOf(ask(next, name)), ['10.64.1.77']);
+  const gone = new Zone(aTable({ services: {} }), listener, next);
+  assert.equal(rcodeOf(ask(gone, name)), 3);
+  const none = new Zone(aTable({ services: { 'web.shop': [] } }), listener, next);
+  assert.deepEqual(addressesOf(ask(none, name)), []);
+  const elsewhere = new Zone(table, { ...listener, app: 'other' }, next);
+  assert.equal(rcodeOf(ask(elsewhere, name)), 3);
+});

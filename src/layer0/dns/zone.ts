@@ -4,7 +4,8 @@
 import type { DnsListener, DnsTable } from '#layer0/discovery/wire';
 import {
   type Answer,
-  addressData,
+  addressRecordBytes,
+  encodeAddresses,
   encodeRecord,
   noBytes,
   type Query,
@@ -23,13 +24,13 @@ const soaTimers = [1, 3600, 600, 86_400, 0];
 
 interface Name {
   instances: readonly TableInstance[];
+  /** Its key in the table, when the name stands for a whole service. */
+  service?: string;
   /** Records encoded on first use; addresses twice in a row, so that a rotation is one slice. */
   addresses?: Buffer;
   services?: Buffer[];
   turn: number;
 }
-
-const addressRecordBytes = 16;
 
 export class Zone {
   readonly #table: DnsTable;
@@ -39,11 +40,16 @@ export class Zone {
   readonly #router: Name;
   readonly #nothing: Name = { instances: [], turn: 0 };
   readonly #negative: Record<'noName' | 'noData', Answer>;
-  /** Names that were asked for and exist: a new table costs nothing for those that nobody asks. */
+  /** Names of services that were asked for and exist: a new table costs nothing for those that nobody asks. */
   readonly #found = new Map<string, Name>();
+  /** What the zone of the table before this one had found. */
+  readonly #before: ReadonlyMap<string, Name> | undefined;
 
-  constructor(table: DnsTable, listener: DnsListener) {
+  /** `previous` is this listener's zone before the table changed: what has not changed is not worked out again. */
+  constructor(table: DnsTable, listener: DnsListener, previous?: Zone) {
     this.#table = table;
+    const isSameSpace = previous?.#app === listener.app && previous.#table.domain === table.domain;
+    this.#before = isSameSpace ? previous.#found : undefined;
     this.#app = listener.app;
     this.#domain = ['service', ...table.domain.split('.')];
     this.#routerSuffixes = new Set(table.routerSuffixes.map((suffix) => suffix.toLowerCase()));
@@ -59,11 +65,28 @@ export class Zone {
   resolve(query: Query): Answer | undefined {
     const known = this.#found.get(query.name);
     if (known) return this.#answer(known, query);
-    const found = this.#find(labelsOf(query.name));
+    const found = this.#findAgain(query.name) ?? this.#find(labelsOf(query.name));
     if (found === 'world') return undefined;
     if (found === undefined) return this.#negative.noName;
-    this.#found.set(query.name, found);
+    // Of services there are as many as the table says, of names under a router's suffix as many as somebody makes up.
+    if (found !== this.#router) this.#found.set(query.name, found);
     return this.#answer(found, query);
+  }
+
+  /** How many names are remembered. */
+  get size(): number {
+    return this.#found.size;
+  }
+
+  /** A service that the last zone knew: by its key, and with its records when it has the same addresses. */
+  #findAgain(name: string): Name | undefined {
+    const before = this.#before?.get(name);
+    const instances = before?.service && this.#table.services[before.service];
+    if (!before || !instances) return undefined;
+    const { service, addresses, turn } = before;
+    const again: Name = { instances, service, turn: turn % Math.max(1, instances.length) };
+    if (addresses && isSameAddresses(instances, before.instances)) again.addresses = addresses;
+    return again;
   }
 
   #find(labels: readonly string[]): Name | 'world' | undefined {
@@ -81,13 +104,13 @@ export class Zone {
     if (labels.at(-1) !== this.#app || labels.some((label) => label.includes('.')))
       return undefined;
     const inner = labels.slice(0, -1);
-    const [first = '', ...rest] = inner;
-    if (inner.length === 0 || (first === '_tcp' && rest.length === 0)) return this.#nothing;
-    if (rest.at(-1) === '_tcp' && first.startsWith('_'))
-      return this.#service([first.slice(1), ...rest.slice(0, -1)]);
+    const [first] = inner;
+    if (first === undefined || (first === '_tcp' && inner.length === 1)) return this.#nothing;
+    if (inner.length > 1 && inner.at(-1) === '_tcp' && first.startsWith('_'))
+      return this.#service([first.slice(1), ...inner.slice(1, -1)]);
     const service = this.#service(inner);
     if (service) return service;
-    const instances = this.#service(rest)?.instances ?? [];
+    const instances = this.#service(inner.slice(1))?.instances ?? [];
     const id = labels.join('.');
     const chosen = instances.filter((instance) =>
       first === 'leader' ? instance.isLeader : instance.id === id,
@@ -96,17 +119,17 @@ export class Zone {
   }
 
   #service(type: readonly string[]): Name | undefined {
-    const { services } = this.#table;
-    const name = `${type.join('.')}.${this.#app}`;
-    const instances = Object.hasOwn(services, name) ? services[name] : undefined;
-    return instances && { instances, turn: 0 };
+    // The dot in it keeps it apart from what every object has, like `constructor`.
+    const service = `${type.join('.')}.${this.#app}`;
+    const instances = this.#table.services[service];
+    return instances && { instances, service, turn: 0 };
   }
 
   #answer(name: Name, { type, isInternet }: Query): Answer {
     const count = name.instances.length;
     if (count === 0 || !isInternet) return this.#negative.noData;
     if (type === types.A || type === types.ANY) {
-      name.addresses ??= this.#encodeAddresses(name);
+      name.addresses ??= twice(name.instances);
       const start = this.#turn(name) * addressRecordBytes;
       return positive(name.addresses.subarray(start, start + count * addressRecordBytes), count);
     }
@@ -125,13 +148,6 @@ export class Zone {
     return name.turn;
   }
 
-  #encodeAddresses({ instances }: Name): Buffer {
-    const records = instances.map(({ address }) =>
-      encodeRecord({ type: types.A, ttl, data: addressData(address) }),
-    );
-    return Buffer.concat([...records, ...records]);
-  }
-
   #encodeServices({ instances }: Name): Buffer[] {
     return instances.flatMap(({ id, port }) => {
       const target = toWireName(`${id}.${this.#domain.join('.')}`);
@@ -139,6 +155,21 @@ export class Zone {
       return encodeRecord({ type: types.SRV, ttl, data: serviceData(port, target) });
     });
   }
+}
+
+function isSameAddresses(
+  some: readonly TableInstance[],
+  others: readonly TableInstance[],
+): boolean {
+  return (
+    some.length === others.length &&
+    some.every(({ address }, index) => address === others[index]?.address)
+  );
+}
+
+function twice(instances: readonly TableInstance[]): Buffer {
+  const addresses = instances.map(({ address }) => address);
+  return encodeAddresses([...addresses, ...addresses], ttl);
 }
 
 /** Of a name in wire form. */
