@@ -104,6 +104,46 @@ describe('logs lose nothing', () => {
     }
   });
 
+  test('log -f goes on exactly where it was when the process that serves it is killed, also after 24,000 lines', async () => {
+    const [app = ''] = apps;
+    const child = machine.spawn(['gantry', 'log', '-f', '-n', '0', '--raw', '-a', app], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    assert.ok(child.stdout && child.stderr);
+    const seen: number[] = [];
+    const said: string[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => seen.push(numberOfText(line)));
+    createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    const first = 3_000_001;
+    const last = first + 2 * linesPerRound - 1;
+    try {
+      // Until it follows, nothing of what is said is promised to it.
+      await waitFor('the follower to be there', async () => {
+        await say(app, 1, 1);
+        return seen.length > 0;
+      });
+      await say(app, first, linesPerRound, padding.length);
+      await waitFor('the follower to be in the middle', () =>
+        seen.some((number) => number > first),
+      );
+      await killLogs();
+      await say(app, first + linesPerRound, linesPerRound, padding.length);
+      await waitFor('the last line', () => seen.at(-1) === last, {
+        timeoutMs: 120_000,
+        seen: () => [seen.at(-1), said],
+      });
+    } finally {
+      await machine.sh(`pkill -INT -f 'log -f -n 0 --raw -a ${app}'`);
+      await exited;
+    }
+    const numbers = seen.filter((number) => number >= first);
+    assert.equal(numbers.length, 2 * linesPerRound);
+    const wrong = numbers.findIndex((number, index) => number !== first + index);
+    assert.equal(wrong, -1, `order after ${wrong} lines: ${numbers.slice(wrong - 3, wrong + 5)}`);
+    assert.ok(said.includes('-- connected again --'), said.join('; '));
+  });
+
   test('what an app said is there after its container is gone', async () => {
     const [app = ''] = apps;
     const { 'web.1': container } = await platform.containers(app);
@@ -112,7 +152,7 @@ describe('logs lose nothing', () => {
     const gone = async () => (await machine.sh(`docker inspect ${container?.id}`)).code !== 0;
     await waitFor('the container to be gone', gone);
     const lines = await readAll(app, 2_000);
-    assert.equal(numberOf(lines.at(-1)), 1_000_003);
+    assert.equal(numberOf(lines.at(-1)), 3_000_000 + 2 * linesPerRound);
     assert.ok(lines.length >= 2_000);
   });
 
@@ -152,6 +192,11 @@ describe('logs lose nothing', () => {
 async function say(app: string, from: number, count: number, size = 0): Promise<void> {
   const { status, body } = await platform.ask(app, { path: `/${from}/${count}/${size}` });
   assert.equal(status, 200, body);
+}
+
+/** Of a line as the follower prints it; of any other line none. */
+function numberOfText(text: string): number {
+  return Number(/^line (\d+) /.exec(text)?.[1]);
 }
 
 function numberOf(line: LogLine | undefined): number | undefined {

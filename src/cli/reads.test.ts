@@ -172,6 +172,7 @@ const logged: LogLine[] = [
     job: 'j1',
     stream: 'stdout',
     text: 'GET /',
+    cursor: '1.40',
   },
   {
     time: '2026-01-02T02:59:59.5Z',
@@ -182,6 +183,7 @@ const logged: LogLine[] = [
     stream: 'gantry',
     text: '12 KiB are missing',
     isGap: true,
+    cursor: '1.80',
   },
 ];
 

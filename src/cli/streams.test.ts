@@ -145,29 +145,29 @@ test('Ctrl-C ends the one-off there, and here with 130', async () => {
   assert.match(stderr, /run.1 is being ended; Ctrl-C again leaves it alone/);
 });
 
-function aLine(time: string, said: string) {
+function aLine(said: string, cursor: string) {
   return {
-    time,
+    time: '2026-01-02T02:00:01.1Z',
     app: 'app-1',
     type: 'web',
     instance: 'web.1',
     job: 'j1',
     stream: 'stdout',
     text: said,
+    cursor,
   };
 }
 
-test('log -f goes on over a restart of the API: the break is marked, no line comes twice or is left out', async () => {
+test('log -f goes on over a restart of the API after the last place it was told, and marks the break', async () => {
   let send: (name: SignalName) => void = () => undefined;
   let call = 0;
-  const [one, two, three] = ['01.1', '01.12', '02'].map((second, index) =>
-    aLine(`2026-01-02T02:00:${second}Z`, `line ${index + 1}`),
-  );
   api.on('GET /apps/shop/log', (apiCall: ApiCall, response: ServerResponse) => {
     call++;
-    if (call === 1) return lines(one, two)(apiCall, response);
+    if (call === 1)
+      return lines(aLine('line 1', '1.10'), aLine('line 2', '1.20'))(apiCall, response);
     if (call === 2) return sendError(response, 503, { code: 'core.unreachable', message: 'gone' });
-    response.write([one, two, three].map((value) => `${JSON.stringify(value)}\n`).join(''));
+    if (call === 3) return lines({ cursor: '2.0' })(apiCall, response);
+    response.write(`${JSON.stringify(aLine('line 3', '2.10'))}\n`);
     setTimeout(() => send('SIGINT'), 30);
     return new Promise(() => undefined);
   });
@@ -180,12 +180,31 @@ test('log -f goes on over a restart of the API: the break is marked, no line com
     },
   );
   assert.equal(stdout, 'line 1\nline 2\nline 3\n');
-  assert.equal(stderr, '-- connection lost; trying again --\n-- connected again --\n');
+  const broken = '-- connection lost; trying again --\n-- connected again --\n';
+  assert.equal(stderr, broken + broken);
   assert.equal(code, 130);
   assert.deepEqual(
-    api.calls.map(({ query }) => query.lines),
-    ['2', '10000', '10000'],
+    api.calls.map(({ query }) => [query.lines, query.after]),
+    [
+      ['2', undefined],
+      [undefined, '1.20'],
+      [undefined, '1.20'],
+      [undefined, '2.0'],
+    ],
   );
+});
+
+test('log --after begins behind that place, and is not mixed with -n', async () => {
+  api.on('GET /apps/shop/log', lines(aLine('line 3', '2.10')));
+  const { code, stdout } = await home.gantry(['log', '--raw', '--after', '1.20', '-a', 'shop']);
+  assert.deepEqual([code, stdout], [0, 'line 3\n']);
+  assert.deepEqual(
+    api.calls.map(({ query }) => [query.lines, query.after]),
+    [[undefined, '1.20']],
+  );
+  const both = await home.gantry(['log', '--after', '1.20', '-n', '5', '-a', 'shop']);
+  assert.equal(both.code, 2);
+  assert.match(both.stderr, /-n and --after do not go together/);
 });
 
 test('events -f goes on after the last event that was seen', async () => {

@@ -7,7 +7,6 @@ import type { Cluster } from './clusters.ts';
 import { addressesOf } from './clusters.ts';
 import { explain } from './explain.ts';
 import { FrameReader } from './frames.ts';
-import { LogResume } from './log-resume.ts';
 import { paintFor } from './paint.ts';
 import { renderFacts, renderTable } from './table.ts';
 import { agoText, cpuText, durationText, parseCpu, parseSize, sizeText } from './units.ts';
@@ -194,39 +193,4 @@ test('frames come apart into the two outputs wherever they are cut', () => {
 
 test('bytes that are no frames are refused, not shown', () => {
   assert.throws(() => new FrameReader().read(Buffer.from('hello world')), { code: 'cli.failed' });
-});
-
-const line = (time: string, job = 'j1') => ({ job, stream: 'stdout', time });
-
-test('after a break only lines that were not shown are shown', () => {
-  const resume = new LogResume();
-  const first = [
-    line('2026-01-01T00:00:00.1Z'),
-    line('2026-01-01T00:00:00.12Z'),
-    line('2026-01-01T00:00:00.12Z'),
-  ];
-  assert.deepEqual(
-    first.map((one) => resume.take(one)),
-    [true, true, true],
-  );
-  resume.reopen();
-  const second = [
-    ...first,
-    line('2026-01-01T00:00:00.12Z'),
-    line('2026-01-01T00:00:00.123Z'),
-    line('2026-01-01T00:00:00.05Z', 'j2'),
-  ];
-  assert.deepEqual(
-    second.map((one) => resume.take(one)),
-    [false, false, false, true, true, true],
-  );
-});
-
-test('without a break every line is shown, whatever its time', () => {
-  const resume = new LogResume();
-  const times = ['2026-01-01T00:00:02Z', '2026-01-01T00:00:01Z', '2026-01-01T00:00:01Z'];
-  assert.deepEqual(
-    times.map((time) => resume.take(line(time))),
-    [true, true, true],
-  );
 });

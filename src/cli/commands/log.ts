@@ -1,10 +1,10 @@
 // `gantry log`: lines as they are, gaps marked as gaps; following goes on over a restart of the API.
 
 import { coreErrors } from '#core/errors';
-import type { LogLine } from '#layer1/logs/wire';
+import type { LogLine, LogQuery } from '#layer1/logs/wire';
 import type { Call } from '../command.ts';
+import { cliErrors } from '../errors.ts';
 import { untilInterrupted } from '../interrupt.ts';
-import { LogResume } from '../log-resume.ts';
 import { reopened } from '../lost.ts';
 import type { Paint } from '../paint.ts';
 
@@ -12,47 +12,52 @@ import type { Paint } from '../paint.ts';
 const usualLines = 100;
 /** Most lines that can be asked for. */
 const maxLines = 100_000;
-/** Lines asked for again after a break: what was said meanwhile is among them. */
-const catchUpLines = 10_000;
 
 export async function showLog(call: Call): Promise<number | undefined> {
   const { args, io, out } = call;
-  const lines = args.number('lines', [0, maxLines]) ?? usualLines;
-  const query = { ...filterOf(call), ...(args.has('follow') ? { follow: true } : {}) };
-  const { api, app } = await call.target();
   const print = printerOf(call);
+  const filter = filterOf(call);
+  const from = fromOf(call);
+  const { api, app } = await call.target();
   if (!args.has('follow')) {
     let count = 0;
-    for await (const line of api.readLog(app, { ...query, lines })) {
+    for await (const line of api.readLog(app, { ...filter, ...from })) {
       count++;
       await print(line);
     }
-    if (count === 0 && lines > 0) out.note(`${app} has said nothing that fits.`);
+    if (count === 0 && from.lines !== 0) out.note(`${app} has said nothing that fits.`);
     return undefined;
   }
-  const resume = new LogResume();
-  let wanted = lines;
+  let next = from;
   return await untilInterrupted(io, async (signal) => {
     const stream = reopened({
       clock: io.clock,
       signal,
-      open: () => withoutEnd(api.readLog(app, { ...query, lines: wanted }, signal)),
-      onLost() {
-        wanted = catchUpLines;
-        resume.reopen();
-        out.note('-- connection lost; trying again --', 'yellow');
-      },
+      open: () => withoutEnd(api.followLog(app, { ...filter, ...next }, signal)),
+      onLost: () => out.note('-- connection lost; trying again --', 'yellow'),
       onBack: () => out.note('-- connected again --', 'yellow'),
     });
-    for await (const line of stream) if (resume.take(line)) await print(line);
+    for await (const entry of stream) {
+      next = { after: entry.cursor };
+      if ('text' in entry) await print(entry);
+    }
     return undefined;
   });
 }
 
 /** A log that is followed has no end: one that ends was cut off, by an API that went away in good order. */
-async function* withoutEnd(lines: AsyncIterable<LogLine>): AsyncGenerator<LogLine> {
-  yield* lines;
+async function* withoutEnd<T>(entries: AsyncIterable<T>): AsyncGenerator<T> {
+  yield* entries;
   throw coreErrors.unreachable('the log ended');
+}
+
+/** Where to begin: so many lines before the end, or behind a place that was read up to. */
+function fromOf({ args }: Call): Pick<LogQuery, 'lines' | 'after'> {
+  const lines = args.number('lines', [0, maxLines]);
+  const after = args.text('after');
+  if (after === undefined) return { lines: lines ?? usualLines };
+  if (lines === undefined) return { after };
+  throw cliErrors.usage('-n and --after do not go together: what is after a line is shown whole');
 }
 
 function filterOf({ args }: Call): { type?: string; instance?: string } {

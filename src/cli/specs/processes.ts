@@ -36,6 +36,7 @@ export const processCommands = [
     options: {
       follow: { short: 'f', doc: 'go on with what it says from now' },
       lines: { short: 'n', value: 'N', doc: 'how many of the last lines; 100 unless said' },
+      after: { value: 'CURSOR', doc: 'all lines after the one with this cursor; --json shows it' },
       type: { short: 't', value: 'TYPE', doc: 'only of this process type' },
       instance: { short: 'i', value: 'NAME', doc: 'only of this process, like web.1' },
       raw: { short: 'r', doc: 'only the text, without time and name' },

@@ -4,7 +4,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { coreErrors } from '#core/errors';
 import { createHttpClient, type HttpClient, type HttpClientOptions } from '#core/http-client';
 import { readLines } from '#core/stream';
-import type { LogLine, LogQuery } from '#layer1/logs/wire';
+import type { LogEntry, LogLine, LogQuery } from '#layer1/logs/wire';
 import type { Route } from '#layer1/router/wire';
 import type {
   AppView,
@@ -246,13 +246,22 @@ export class ControllerClient {
     return this.#change('DELETE', `/certificates/${encodeURIComponent(domain)}`);
   }
 
-  /** The log so far, and with `follow` what is to come. */
+  /** The log so far. */
   readLog(
     app: string,
-    query: Omit<LogQuery, 'app'>,
+    query: Omit<LogQuery, 'app' | 'follow'>,
     signal?: AbortSignal,
   ): AsyncGenerator<LogLine> {
     return this.#http.ndjson('GET', at(app, 'log'), { query: { ...query }, signal });
+  }
+
+  /** The log so far and what is to come; when it ends or breaks, go on `after` the cursor of the last entry. */
+  followLog(
+    app: string,
+    query: Omit<LogQuery, 'app' | 'follow'>,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogEntry> {
+    return this.#http.ndjson('GET', at(app, 'log'), { query: { ...query, follow: true }, signal });
   }
 
   listEvents(query: { app?: string; after?: number; limit?: number } = {}): Promise<Page<Event>> {

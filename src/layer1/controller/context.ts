@@ -7,7 +7,7 @@ import type { HostClient } from '#layer0/host/client';
 import type { SchedulerClient } from '#layer0/scheduler/client';
 import type { Store } from '#layer0/store/client';
 import type { Builder } from '#layer1/builder/client';
-import type { LogLine, LogQuery } from '#layer1/logs/wire';
+import type { LogEntry, LogQuery } from '#layer1/logs/wire';
 import type { BuildQueue } from './build-queue.ts';
 import type { Observer } from './observe.ts';
 
@@ -30,7 +30,7 @@ export type SchedulerPort = Pick<SchedulerClient, 'runEphemeral' | 'stopJob'>;
 export type BuilderPort = Pick<Builder, 'build'>;
 
 export interface LogsPort {
-  read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine>;
+  read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogEntry>;
 }
 
 /** Settings that operations look at. */

@@ -8,7 +8,9 @@ import { type SegmentLimits, type SegmentPosition, Segments } from './segments.t
 import type { LogLine } from './wire.ts';
 
 /** What a line of the history is on disk: the line, and the container, inode and offset to go on from. */
-export type StoredLine = LogLine & { at: [container: string, inode: number, offset: number] };
+export type StoredLine = Omit<LogLine, 'cursor'> & {
+  at: [container: string, inode: number, offset: number];
+};
 
 interface Checkpoint {
   end: SegmentPosition;
@@ -39,8 +41,8 @@ export class AppLog {
     for (;;) {
       const { lines, next } = await segments.read(from, scanBytes);
       if (lines.length === 0 && next.segment === from.segment) break;
-      for (const line of lines) {
-        const [container, inode, offset] = (JSON.parse(line) as StoredLine).at;
+      for (const { text } of lines) {
+        const [container, inode, offset] = (JSON.parse(text) as StoredLine).at;
         positions.set(container, { inode, offset });
       }
       from = next;

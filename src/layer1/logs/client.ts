@@ -1,13 +1,16 @@
 // The door of logs for the controller.
 
 import { createHttpClient } from '#core/http-client';
-import type { LogLine, LogQuery } from './wire.ts';
+import type { LogEntry, LogQuery } from './wire.ts';
 
-export type { LogLine, LogQuery } from './wire.ts';
+export type { LogEntry, LogLine, LogQuery } from './wire.ts';
 
 export interface LogsClient {
-  /** Lines as they come; ends after the last one, or with `follow` when the signal fires. */
-  read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine>;
+  /**
+   * Lines as they come; ends after the last one, or with `follow` when the signal fires. A stream that breaks goes on by
+   * `after`, the cursor of its last entry.
+   */
+  read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogEntry>;
   close(): void;
 }
 
@@ -19,7 +22,7 @@ export interface LogsClientOptions {
 export function createLogsClient({ baseUrl, key }: LogsClientOptions): LogsClient {
   const http = createHttpClient({ baseUrl, headers: { authorization: `Bearer ${key}` } });
   return {
-    read: (query, signal) => http.ndjson<LogLine>('GET', '/logs', { query: { ...query }, signal }),
+    read: (query, signal) => http.ndjson<LogEntry>('GET', '/logs', { query: { ...query }, signal }),
     close: () => http.close(),
   };
 }

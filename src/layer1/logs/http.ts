@@ -6,10 +6,10 @@ import type { HttpServer } from '#core/http-server';
 import { Type } from '#core/schema';
 import { toNdjson } from '#core/stream';
 import { logsErrors } from './errors.ts';
-import { type LogLine, type LogQuery, logQuerySchema } from './wire.ts';
+import { type LogEntry, type LogQuery, logQuerySchema } from './wire.ts';
 
 export interface LogsRoutesDeps {
-  read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine>;
+  read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogEntry>;
   status(): Record<string, unknown>;
   internalKey: string;
   clock: Clock;
@@ -45,10 +45,11 @@ export function registerLogsRoutes(server: HttpServer, deps: LogsRoutesDeps): vo
     '/logs',
     {
       schema: {
-        summary: 'Lines of an app as NDJSON: the last ones, then with `follow` what comes.',
+        summary:
+          'Lines of an app as NDJSON: the last ones, or those after a cursor; then with `follow` what comes.',
         tags,
         querystring: logQuerySchema,
-        response: { 200: Type.Unknown({ description: 'Lines of JSON: LogLine.' }) },
+        response: { 200: Type.Unknown({ description: 'Lines of JSON: LogEntry.' }) },
       },
     },
     (request, reply) => {

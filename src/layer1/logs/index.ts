@@ -14,7 +14,7 @@ import type { LogsConfig } from './config.ts';
 import { logsErrors } from './errors.ts';
 import { registerLogsRoutes } from './http.ts';
 import { readLog } from './read-log.ts';
-import type { LogLine, LogQuery } from './wire.ts';
+import type { LogEntry, LogQuery } from './wire.ts';
 
 export interface LogsDeps {
   store: Store;
@@ -117,7 +117,7 @@ class Logs implements Component {
     return apps.get(`${appPrefix}${app}`) === undefined;
   }
 
-  async *#read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+  async *#read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogEntry> {
     const collector = await this.#collecting(signal);
     yield* readLog(await collector.appLog(query.app), query, signal);
   }

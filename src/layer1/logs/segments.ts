@@ -4,9 +4,26 @@
 import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+const newline = 10;
+
 export interface SegmentPosition {
   segment: number;
   offset: number;
+}
+
+export interface SegmentLine {
+  text: string;
+  /** Behind it. */
+  end: SegmentPosition;
+}
+
+export interface SegmentChunk {
+  lines: SegmentLine[];
+  /** Where it was read from: later than asked for when there is a gap. */
+  start: SegmentPosition;
+  next: SegmentPosition;
+  /** The file that was asked for was dropped before it was read. */
+  isGap: boolean;
 }
 
 export interface SegmentLimits {
@@ -20,6 +37,7 @@ export class Segments {
   #numbers: number[] = [];
   #file: FileHandle | undefined;
   #size = 0;
+  #isClosed = false;
   readonly #waiting = new Set<() => void>();
 
   private constructor(folder: string, limits: SegmentLimits) {
@@ -46,6 +64,11 @@ export class Segments {
     return { segment: this.#numbers[0] ?? this.#last, offset: 0 };
   }
 
+  /** Nothing more comes from here: another process, or a later collector of this one, writes the history now. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Oldest first. */
   get numbers(): readonly number[] {
     return this.#numbers;
@@ -68,11 +91,11 @@ export class Segments {
     await this.#file?.datasync();
   }
 
-  /** Resolves when something was appended after `position`, or the signal fires. */
+  /** Resolves when something was appended after `position`, when the history is closed, or when the signal fires. */
   changed(position: SegmentPosition, signal: AbortSignal): Promise<void> {
     const { segment, offset } = this.end;
-    if (signal.aborted || segment > position.segment || offset > position.offset)
-      return Promise.resolve();
+    const isBehind = segment > position.segment || offset > position.offset;
+    if (signal.aborted || this.#isClosed || isBehind) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = () => {
         this.#waiting.delete(wake);
@@ -84,27 +107,44 @@ export class Segments {
     });
   }
 
-  /** Whole lines from a position on, at most `limitBytes`; `isGap` when its file was dropped before it was read. */
-  async read(
-    from: SegmentPosition,
-    limitBytes: number,
-  ): Promise<{ lines: string[]; next: SegmentPosition; isGap: boolean }> {
+  /** Whole lines from a position on, at most `limitBytes`. */
+  async read(from: SegmentPosition, limitBytes: number): Promise<SegmentChunk> {
     const isGap = this.#numbers.length > 0 && from.segment < (this.#numbers[0] ?? 0);
-    const segment = isGap ? (this.#numbers[0] ?? from.segment) : from.segment;
-    const offset = isGap ? 0 : from.offset;
+    const start = isGap ? this.start : from;
+    const { segment, offset } = start;
     // Asked before reading: a segment that has a successor by then gets no more, one that has none yet may.
     const isComplete = segment < this.#last;
     const chunk = await readAt(this.#path(segment), offset, limitBytes);
     // Dropped between the look and the reading: the same gap, seen a moment later.
-    if (chunk === undefined) return { lines: [], next: this.start, isGap: true };
-    const end = chunk.lastIndexOf(10) + 1;
-    const lines = end === 0 ? [] : chunk.toString('utf8', 0, end - 1).split('\n');
-    const isDone = end === 0 && isComplete;
-    const next = isDone ? { segment: segment + 1, offset: 0 } : { segment, offset: offset + end };
-    return { lines, next, isGap };
+    if (chunk === undefined)
+      return {
+        lines: [],
+        start: this.start,
+        next: this.start,
+        isGap: segment < this.start.segment,
+      };
+    const lines = linesIn(chunk, start);
+    const end = lines.at(-1)?.end;
+    const next = end ?? (isComplete ? { segment: segment + 1, offset: 0 } : start);
+    return { lines, start, next, isGap };
+  }
+
+  /**
+   * The place to go on from for a reader who was there before, and whether it is exactly the one: a machine that lost power
+   * may have lost what was not on its disk yet, and then the nearest place that there is.
+   */
+  async resume(wanted: SegmentPosition): Promise<{ position: SegmentPosition; isExact: boolean }> {
+    const { segment, offset } = wanted;
+    if (segment > this.#last) return { position: this.end, isExact: false };
+    if (segment < this.start.segment || offset === 0) return { position: wanted, isExact: true };
+    const before = await readAt(this.#path(segment), offset - 1, 1);
+    if (before?.[0] === newline) return { position: wanted, isExact: true };
+    const { lines } = await this.read({ segment, offset: 0 }, offset);
+    return { position: lines.at(-1)?.end ?? { segment, offset: 0 }, isExact: false };
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const wake of this.#waiting) wake();
     await this.#file?.close();
     this.#file = undefined;
@@ -117,7 +157,7 @@ export class Segments {
     this.#size = (await stat(path)).size;
     const tail = await readAt(path, Math.max(0, this.#size - 1024 * 1024), 1024 * 1024);
     if (tail === undefined) return;
-    const whole = this.#size - tail.length + tail.lastIndexOf(10) + 1;
+    const whole = this.#size - tail.length + tail.lastIndexOf(newline) + 1;
     if (tail.length === 0 || whole === this.#size) return;
     await this.#file.truncate(whole);
     this.#size = whole;
@@ -140,6 +180,17 @@ export class Segments {
   #path(segment: number): string {
     return join(this.#folder, `${segment}.ndjson`);
   }
+}
+
+function linesIn(chunk: Buffer, { segment, offset }: SegmentPosition): SegmentLine[] {
+  const lines: SegmentLine[] = [];
+  let start = 0;
+  for (let at = chunk.indexOf(newline); at >= 0; at = chunk.indexOf(newline, start)) {
+    const text = chunk.toString('utf8', start, at);
+    start = at + 1;
+    lines.push({ text, end: { segment, offset: offset + start } });
+  }
+  return lines;
 }
 
 /** Undefined when there is no such file. */

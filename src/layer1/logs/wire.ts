@@ -1,6 +1,11 @@
 // A line of an app's log, and how to ask for lines.
 
 import { oneOf, type Static, Type } from '#core/schema';
+import { cursorPattern } from './decide/cursor.ts';
+
+const cursorSchema = Type.String({
+  description: 'Behind which place of the history `after` goes on; it has no parts for anybody.',
+});
 
 export const logLineSchema = Type.Object({
   time: Type.String({ description: 'RFC 3339 with nanoseconds, as the engine stamped it.' }),
@@ -12,14 +17,37 @@ export const logLineSchema = Type.Object({
   text: Type.String(),
   /** Lines are known to be missing before this one; stream is `gantry` and text says how many bytes or why. */
   isGap: Type.Optional(Type.Boolean()),
+  cursor: cursorSchema,
 });
 export type LogLine = Static<typeof logLineSchema>;
 
-export const logQuerySchema = Type.Object({
-  app: Type.String(),
-  type: Type.Optional(Type.String()),
-  instance: Type.Optional(Type.String()),
-  lines: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
+/** Only of a log that is followed: nothing is said here, and a reader who was cut off goes on from here. */
+export const logMarkSchema = Type.Object({ cursor: cursorSchema });
+export type LogMark = Static<typeof logMarkSchema>;
+
+export type LogEntry = LogLine | LogMark;
+
+/** What can be asked of the log of an app. */
+export const logQueryFields = {
+  type: Type.Optional(Type.String({ maxLength: 64 })),
+  instance: Type.Optional(Type.String({ maxLength: 64 })),
+  lines: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 100_000,
+      description:
+        'How many of the last lines, ordered by time; 100 unless told. Not with `after`.',
+    }),
+  ),
+  after: Type.Optional(
+    Type.String({
+      pattern: cursorPattern,
+      description:
+        'The cursor of what was read last: all that follows it comes, each line once, with a line that says so where some are no longer kept.',
+    }),
+  ),
   follow: Type.Optional(Type.Boolean()),
-});
+};
+
+export const logQuerySchema = Type.Object({ app: Type.String(), ...logQueryFields });
 export type LogQuery = Static<typeof logQuerySchema>;

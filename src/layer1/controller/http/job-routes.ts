@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { coreErrors } from '#core/errors';
 import { type HttpServer, onUpgrade } from '#core/http-server';
 import { oneOf, parser, Type } from '#core/schema';
-import type { LogQuery } from '#layer1/logs/wire';
+import { type LogQuery, logQueryFields } from '#layer1/logs/wire';
 import { type Run, runSchema } from '../api.ts';
 import type { Context } from '../context.ts';
 import {
@@ -155,35 +155,26 @@ function registerTerminals(server: HttpServer, { context }: HttpDeps): void {
   );
 }
 
+const logAnswer =
+  'Lines of JSON: LogLine {time, app, type, instance, job, stream, text, isGap?, cursor}. With `follow` also LogMark {cursor}: nothing is said there, and it is where to go on from, as the cursor of a line is.';
+
 function registerLog(server: HttpServer, { context }: HttpDeps): void {
   server.get<{ Params: AppParams; Querystring: Omit<LogQuery, 'app'> }>(
     '/apps/:app/log',
     {
       schema: {
-        summary: 'Lines of the log, and with `follow` those to come',
+        summary:
+          'Lines of the log: the last ones or those after a cursor, and with `follow` those to come',
         tags: ['log'],
         params: appParams,
-        querystring: Type.Object({
-          type: Type.Optional(Type.String({ maxLength: 64 })),
-          instance: Type.Optional(Type.String({ maxLength: 64 })),
-          lines: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
-          follow: Type.Optional(Type.Boolean()),
-        }),
-        response: { 200: Type.Unknown({ description: 'Lines of JSON: LogLine.' }) },
+        querystring: Type.Object(logQueryFields),
+        response: { 200: Type.Unknown({ description: logAnswer }) },
       },
     },
     async ({ params, query }, reply) => {
       const { value: app } = await readApp(context.store, params.app);
-      const { type, instance, lines, follow } = query;
-      const wanted = {
-        app: app.id,
-        ...(type === undefined ? {} : { type }),
-        ...(instance === undefined ? {} : { instance }),
-        ...(lines === undefined ? {} : { lines }),
-        ...(follow === undefined ? {} : { follow }),
-      };
       const signal = goneSignal(reply);
-      const lineStream = context.logs.read(wanted, signal);
+      const lineStream = context.logs.read({ ...query, app: app.id }, signal);
       // The first line is asked for here, so that a log that cannot be read is an error and not an empty answer.
       const first = await firstWithin(lineStream, context);
       return sendNdjson(reply, context.clock, () => rest(first, lineStream));
