@@ -1,0 +1,15 @@
+// The door of membership: who belongs to this cluster, and how to talk to them.
+
+import type { IssuedToken, JoinAnswer, JoinRequest, Member } from './wire.ts';
+
+export type { IssuedToken, JoinAnswer, JoinRequest, Member } from './wire.ts';
+
+export interface MembershipClient {
+  /** A token for one more machine. membership.tooManyTokens when too many are open. */
+  createToken(): Promise<IssuedToken>;
+  /** Lets a machine in for its token; membership.tokenRefused says why not. `from` is for the log. */
+  admit(request: JoinRequest, from: string): Promise<JoinAnswer>;
+  /** From now on no member speaks with it. membership.notMember when there is none of that id. */
+  remove(hostId: string): Promise<void>;
+  list(): Promise<Member[]>;
+}

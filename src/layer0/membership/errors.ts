@@ -1,0 +1,36 @@
+// What can go wrong in membership, as codes.
+
+import { defineErrors } from '#core/errors';
+
+export const membershipErrors = defineErrors('membership', {
+  badToken: {
+    status: 400,
+    retry: false,
+    doc: 'The join token is not whole. Copy all of it, or make another one with gantry host join-token.',
+  },
+  tokenRefused: {
+    status: 403,
+    retry: false,
+    doc: 'The join token is unknown, was used, or has ended. Make another one with gantry host join-token.',
+  },
+  tooManyTokens: {
+    status: 429,
+    retry: true,
+    doc: 'Too many join tokens are open. Use them, or wait until they end after an hour.',
+  },
+  wrongAuthority: {
+    status: 502,
+    retry: false,
+    doc: 'Who answered at the address of the join token is not of that cluster. Check the address, and whether somebody is in between.',
+  },
+  notMember: {
+    status: 404,
+    retry: false,
+    doc: 'No member has that id or name; gantry host list shows them.',
+  },
+  authority: {
+    status: 500,
+    retry: true,
+    doc: 'openssl is missing or refused to make a certificate. The message has its words.',
+  },
+});

@@ -1,0 +1,127 @@
+// The one listener for other machines. Members, known by their certificate, get the layer-0 API; a machine without one may join;
+// everybody else is closed out and logged.
+
+import { constants } from 'node:crypto';
+import type { Server as HttpServer } from 'node:http';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Log } from '#core/log';
+import { handshakeTimeoutMs, maxStrangers } from './config.ts';
+import { hostIdOf, type Identity } from './identity.ts';
+
+export interface PeerDoorDeps {
+  /** The layer-0 API. It takes the connections of members as if they had come to its own socket. */
+  members: HttpServer;
+  /** What a machine without a certificate may ask. */
+  strangers: HttpServer;
+  isMember(hostId: string): boolean;
+  log: Log;
+}
+
+export class PeerDoor {
+  readonly #deps: PeerDoorDeps;
+  #server: Server | undefined;
+  readonly #sockets = new Map<TLSSocket, string | undefined>();
+
+  constructor(deps: PeerDoorDeps) {
+    this.#deps = deps;
+  }
+
+  get isOpen(): boolean {
+    return this.#server !== undefined;
+  }
+
+  /** Port 0 lets the system choose. Returns the port. */
+  async open(identity: Identity, address: string, port: number): Promise<number> {
+    const server = createServer(
+      {
+        ...secrets(identity),
+        requestCert: true,
+        rejectUnauthorized: false,
+        handshakeTimeout: handshakeTimeoutMs,
+      },
+      (socket) => this.#take(socket),
+    );
+    server.on('tlsClientError', (error, socket) => {
+      this.#deps.log.info(
+        { from: socket.remoteAddress, reason: error.message },
+        'no TLS at the peer door',
+      );
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(port, address, () => resolve());
+    });
+    this.#server = server;
+    const bound = server.address();
+    return bound !== null && typeof bound === 'object' ? bound.port : port;
+  }
+
+  /** Connections made from now on see this certificate. */
+  renew(identity: Identity): void {
+    this.#server?.setSecureContext(secrets(identity));
+  }
+
+  /** Ends the connections of those who are members no longer. */
+  recheck(): void {
+    for (const [socket, hostId] of this.#sockets)
+      if (hostId !== undefined && !this.#deps.isMember(hostId))
+        this.#refuse(socket, `${hostId} is not a member`);
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server;
+    if (!server) return;
+    this.#server = undefined;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const socket of this.#sockets.keys()) socket.destroy();
+    await closed;
+  }
+
+  #take(socket: TLSSocket): void {
+    socket.on('error', () => socket.destroy());
+    const caller = this.#judge(socket);
+    if ('reason' in caller) {
+      this.#refuse(socket, caller.reason);
+      return;
+    }
+    this.#keep(socket, caller.hostId);
+    const { members, strangers } = this.#deps;
+    (caller.hostId === undefined ? strangers : members).emit('connection', socket);
+  }
+
+  /** Which member this is, nobody of them (no certificate), or why it is not taken. */
+  #judge(socket: TLSSocket): { hostId: string | undefined } | { reason: string } {
+    const certificate = socket.getPeerX509Certificate();
+    if (!certificate) {
+      const strangers = [...this.#sockets.values()].filter((hostId) => hostId === undefined);
+      if (strangers.length < maxStrangers) return { hostId: undefined };
+      return { reason: 'too many others without a certificate' };
+    }
+    if (!socket.authorized)
+      return { reason: `its certificate does not count: ${socket.authorizationError}` };
+    const hostId = hostIdOf(certificate.subject);
+    if (this.#deps.isMember(hostId)) return { hostId };
+    return { reason: `${hostId} is not a member` };
+  }
+
+  #keep(socket: TLSSocket, hostId: string | undefined): void {
+    this.#sockets.set(socket, hostId);
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  #refuse(socket: TLSSocket, reason: string): void {
+    this.#deps.log.warn({ from: socket.remoteAddress, reason }, 'refused at the peer door');
+    socket.destroy();
+  }
+}
+
+function secrets({ keyPem, certificatePem, authorityPem }: Identity): TlsOptions {
+  return {
+    key: keyPem,
+    // With the authority: a machine that joins compares it with the fingerprint in its token.
+    cert: `${certificatePem}\n${authorityPem}`,
+    ca: authorityPem,
+    minVersion: 'TLSv1.3',
+    // No resumed sessions: who was removed shows its certificate again, and is refused.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
