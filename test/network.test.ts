@@ -136,9 +136,10 @@ before(async () => {
     {
       ...deps,
       discovery,
+      store,
       watchListeners: (callback) => network.watch((all) => callback(dnsListeners(all))),
     },
-    { path, domain: 'gantry', routerSuffixes: ['apps.example'] },
+    { path, domain: 'gantry', routerSuffix: 'apps.example' },
   );
   const dns = createDnsServer(
     { clock: systemClock, log: { info() {}, warn() {} } },

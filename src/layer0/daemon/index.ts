@@ -154,6 +154,7 @@ async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Part
   const dnsTable = createDnsTable(
     {
       discovery,
+      store,
       clock,
       random,
       log: log('dns-table'),
@@ -162,7 +163,7 @@ async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Part
     {
       path: join(config.home, 'dns', 'table.json'),
       domain: config.serviceDomain,
-      routerSuffixes: [config.domain],
+      routerSuffix: config.domain,
     },
   );
   const housekeeping = {

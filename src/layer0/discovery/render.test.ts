@@ -13,7 +13,7 @@ import { createDiscovery } from './client.ts';
 import { createDnsTable } from './dns-table.ts';
 import { anInstance } from './fake.ts';
 import { createRenderer, type RendererOptions } from './render.ts';
-import type { DnsTable } from './wire.ts';
+import { type DnsTable, routerSuffixesKey } from './wire.ts';
 
 const deps = { clock: systemClock, random: systemRandom, log: silentLog };
 const folder = await mkdtemp(join(tmpdir(), 'gantry-render-'));
@@ -84,20 +84,22 @@ test('with nothing known yet the file of the last run stays', async () => {
   await second.renderer.stop();
 });
 
-test('the table of names follows discovery and the networks within 50 ms', async () => {
-  const discovery = createDiscovery({ ...deps, store: createMemoryStore() });
+test('the table of names follows discovery, the networks and the router within 50 ms', async () => {
+  const store = createMemoryStore();
+  const discovery = createDiscovery({ ...deps, store });
   const path = join(folder, 'table.json');
   const listeners = [{ address: '10.64.0.1', subnet: '10.64.0.0/24', app: 'shop' }];
   const table = createDnsTable(
     {
       ...deps,
       discovery,
+      store,
       watchListeners: (callback) => {
         callback(listeners);
         return () => undefined;
       },
     },
-    { path, domain: 'gantry', routerSuffixes: [] },
+    { path, domain: 'gantry', routerSuffix: 'b.test' },
   );
   table.start();
   const read = async () => JSON.parse(await readFile(path, 'utf8')) as DnsTable;
@@ -107,6 +109,14 @@ test('the table of names follows discovery and the networks within 50 ms', async
   await discovery.register(anInstance(1));
   await until('known', async () => 'web.shop' in (await read()).services);
   assert.ok(performance.now() - startedAt < 50 * 4, 'four times the promise, for a busy machine');
+  assert.deepEqual((await read()).routerSuffixes, ['b.test']);
+  const tell = (suffixes: string[]) =>
+    store.txn({ compare: [], operations: [{ put: routerSuffixesKey, value: { suffixes } }] });
+  await tell(['a.test', 'b.test']);
+  await until('a suffix more', async () => (await read()).routerSuffixes.length === 2);
+  assert.deepEqual((await read()).routerSuffixes, ['b.test', 'a.test']);
+  await tell(['b.test']);
+  await until('one less', async () => (await read()).routerSuffixes.length === 1);
   await table.stop();
   await discovery.close();
 });

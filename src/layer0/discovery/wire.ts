@@ -1,12 +1,14 @@
 // Who is where, right now.
 //   discovery/instances/<service>/<handle>     written by who registered it, under its lease
 //   discovery/consumers/<id>                   written by a consumer that wants drains to wait for it, under its lease
+//   discovery/router-suffixes                  written by who gives the router its routes: the controller that leads
 
 import { oneOf, type Static, Type } from '#core/schema';
 
 export const discoveryPrefix = 'discovery/';
 export const instancePrefix = 'discovery/instances/';
 export const consumerPrefix = 'discovery/consumers/';
+export const routerSuffixesKey = 'discovery/router-suffixes';
 /** During a deploy two jobs have the same id (`1.web.shop`), so the job is what tells instances apart. */
 export const handleOf = (instance: { id: string; job?: string }) => instance.job ?? instance.id;
 export const instanceKey = (service: string, handle: string) =>
@@ -51,6 +53,10 @@ export const consumerSchema = Type.Object({
   }),
 });
 export type Consumer = Static<typeof consumerSchema>;
+
+/** Under which domains every name leads to the router, besides the one that this machine was set up with. */
+export const routerSuffixesSchema = Type.Object({ suffixes: Type.Array(Type.String()) });
+export type RouterSuffixes = Static<typeof routerSuffixesSchema>;
 
 /** The table file that gantry-dns serves: replaced whole, by rename. Names are lower case without a trailing dot. */
 export const dnsTableSchema = Type.Object({
