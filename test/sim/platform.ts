@@ -62,6 +62,7 @@ export class Deployments implements Component {
     const loop = new LeaderLoop(
       {
         ...{ store, clock, random, scheduler, deploySlackMs, log: silentLog },
+        domain: 'gantry.localhost',
         observer: this.#observer,
       },
       leadership,

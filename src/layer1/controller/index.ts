@@ -130,7 +130,8 @@ class RunningController implements Controller {
 
   async #leadUntilLost(leadership: Leadership): Promise<void> {
     const { signal } = this.#abort;
-    const deps = { ...this.#context, deploySlackMs: this.#options.deploySlackMs };
+    const { deploySlackMs, domain } = this.#options;
+    const deps = { ...this.#context, deploySlackMs, domain };
     this.#loop = new LeaderLoop(deps, leadership);
     this.#loop.start();
     try {

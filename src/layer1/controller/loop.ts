@@ -8,6 +8,7 @@ import { createLoop, type Loop, type LoopStatus } from '#core/reconcile';
 import type { Leadership, Store } from '#layer0/store/client';
 import { collectApp, collectEvents, collectIdempotency, collectImageMarks } from './act/collect.ts';
 import { act } from './act/steps.ts';
+import { tellSuffixes } from './act/tell-suffixes.ts';
 import type { SchedulerPort } from './context.ts';
 import { decideApp } from './decide/app.ts';
 import { JobEvents } from './job-events.ts';
@@ -31,6 +32,8 @@ export interface LeaderDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** What the platform is under. */
+  domain: string;
   deploySlackMs: number;
 }
 
@@ -119,6 +122,7 @@ export class LeaderLoop {
     const all = observer.apps().flatMap(({ id }) => observer.deployments(id));
     const open = all.map(({ value }) => value).filter(isUnfinished);
     this.#patience.forgetAllBut(new Set(open.map(({ id }) => id)));
+    await tellSuffixes(deps);
     await collectEvents(deps);
     if (apps.size === 0) return;
     for (const app of apps) await collectApp(deps, app);
