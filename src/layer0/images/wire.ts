@@ -1,9 +1,12 @@
-// An image as the rest of Gantry knows it: identified by its config digest, the same on every host.
+// An image as the rest of Gantry knows it: identified by a digest, the same on every host with the same kind of image store.
 
 import { type Static, Type } from '#core/schema';
 
 export const imageSchema = Type.Object({
-  id: Type.String({ description: '`sha256:...` of the image config: the identity.' }),
+  id: Type.String({
+    description:
+      '`sha256:...` of its configuration, or where the engine goes by that, its manifest: the identity.',
+  }),
   tags: Type.Array(Type.String()),
   sizeBytes: Type.Integer(),
   createdAt: Type.Integer(),

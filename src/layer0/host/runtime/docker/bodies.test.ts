@@ -235,7 +235,7 @@ describe('images', () => {
       },
       rootfs: { type: 'layers', diff_ids: ['sha256:l1', 'sha256:l2'] },
     });
-    const { id, archive } = configOnlyArchive(config, 2, 'shop:2');
+    const { id, archive } = configOnlyArchive(config, 2);
     archive.destroy();
     assert.match(id, /^sha256:[0-9a-f]{64}$/);
   });

@@ -40,13 +40,13 @@ export function imageConfig(layersOf: InspectedImage, options: CommitOptions): B
 }
 
 /** A `docker save` stream with no layer in it: the engine takes the layers it already has by their digests. */
-export function configOnlyArchive(config: Buffer, layers: number, tag: string) {
+export function configOnlyArchive(config: Buffer, layers: number) {
   const digest = createHash('sha256').update(config).digest('hex');
   const archive: Pack = pack();
   const manifest = [
     {
       Config: `${digest}.json`,
-      RepoTags: [tag],
+      RepoTags: null,
       Layers: Array.from({ length: layers }, (_, index) => `${index}/layer.tar`),
     },
   ];

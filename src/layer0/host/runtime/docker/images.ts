@@ -18,6 +18,7 @@ import { commitBody, configOnlyArchive, imageConfig } from './commit.ts';
 import type { InspectedContainer } from './container-body.ts';
 import { absentIsUndefined, type Engine, ignore, mapLimited } from './containers.ts';
 import { type InspectedImage, toImage } from './image-body.ts';
+import { readManifest, reconfiguredArchive } from './oci-layout.ts';
 import type { EngineTransport } from './transport.ts';
 
 type ImageCalls = Pick<
@@ -30,6 +31,8 @@ const loadTimeoutMs = 30 * 60_000;
 /** The file system of a large build job. */
 const commitTimeoutMs = 10 * 60_000;
 const inspectsAtOnce = 8;
+/** How an engine that uses containerd's image store says so. */
+const containerdStore = 'io.containerd.snapshotter.v1';
 
 export function createImageCalls(engine: Engine): ImageCalls {
   const { transport } = engine;
@@ -144,13 +147,31 @@ async function commitContainer(
   });
   try {
     const seen = await demand(transport, intermediate);
-    const layers = seen.RootFS.Layers?.length ?? 0;
-    const { id, archive } = configOnlyArchive(imageConfig(seen, options), layers, options.tag);
+    const config = imageConfig(seen, options);
+    const { id, archive } = (await isImageAManifest(transport))
+      ? reconfiguredArchive(await saveManifest(transport, intermediate), config)
+      : configOnlyArchive(config, seen.RootFS.Layers?.length ?? 0);
     await loadImages(transport, archive);
+    await tagImage(transport, id, options.tag);
     return toImage(await demand(transport, id));
   } finally {
     await deleteReference(transport, intermediate);
   }
+}
+
+/** In containerd's image store an image's id is the digest of its manifest; in the engine's own, of its configuration. */
+async function isImageAManifest(transport: EngineTransport): Promise<boolean> {
+  const call = { method: 'GET', path: '/info', attempt: 'ask for its image store' } as const;
+  const { DriverStatus } = await transport.json<{ DriverStatus?: string[][] | null }>(call);
+  return (DriverStatus ?? []).some(
+    ([name, value]) => name === 'driver-type' && value === containerdStore,
+  );
+}
+
+async function saveManifest(transport: EngineTransport, id: string) {
+  const call = { method: 'GET', path: `/images/${encodePath(id)}/get` } as const;
+  const archive = await transport.open({ ...call, attempt: `save image ${id}` });
+  return readManifest(archive, id);
 }
 
 /** False when something uses it. */
