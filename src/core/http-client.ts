@@ -20,6 +20,11 @@ export interface HttpClientOptions {
   headers?: Record<string, string>;
   /** PEM of the authority to trust, where it is not one of the system's. */
   ca?: string;
+  /** PEM of the certificate and key to show, where the server asks who calls. */
+  cert?: string;
+  key?: string;
+  /** False: the server's certificate need not name the host of baseUrl; being of the authority is enough. */
+  checksName?: boolean;
   /** Dial this address instead of resolving the name in baseUrl. */
   dialAddress?: string;
   /** Longest time for a whole JSON call, milliseconds; 10 s unless said. */
@@ -69,9 +74,8 @@ class NodeHttpClient implements HttpClient {
       options.baseUrl.startsWith('unix:') ? 'http://localhost' : options.baseUrl,
     );
     const isTls = this.#base.protocol === 'https:';
-    const ca = options.ca ? { ca: options.ca } : {};
     this.#agent = isTls
-      ? new HttpsAgent({ keepAlive: true, ...ca })
+      ? new HttpsAgent({ keepAlive: true, ...tlsOptions(options) })
       : new HttpAgent({ keepAlive: true });
     this.#request = isTls ? httpsRequest : httpRequest;
   }
@@ -210,6 +214,14 @@ class NodeHttpClient implements HttpClient {
       options.bodyStream.pipe(request);
     });
   }
+}
+
+function tlsOptions({ ca, cert, key, checksName = true }: HttpClientOptions) {
+  return {
+    ...(ca ? { ca } : {}),
+    ...(cert && key ? { cert, key } : {}),
+    ...(checksName ? {} : { checkServerIdentity: () => undefined }),
+  };
 }
 
 /** An error of ours stays; anything the network threw becomes core.unreachable with `message`. */

@@ -41,12 +41,12 @@ export const storeErrors = defineErrors('store', {
   full: {
     status: 507,
     retry: true,
-    doc: 'The disk of the store is full. Reads and deletes work; make room and writes work again.',
+    doc: 'The disk of the store, or its share of it, is full. Reads and deletes work; make room and writes work again.',
   },
   unavailable: {
     status: 503,
     retry: true,
-    doc: 'The disk failed a write and nothing of it was kept, or the store is stopping. Try again.',
+    doc: 'Nothing was kept: the disk failed the write, the cluster of the store has no leader, or the store is stopping. Try again.',
   },
   damaged: {
     status: 500,

@@ -5,7 +5,7 @@ import { toAppError } from '#core/errors';
 import type { HttpServer } from '#core/http-server';
 import { type Static, Type } from '#core/schema';
 import { toNdjson } from '#core/stream';
-import type { EmbeddedStore } from './local-store.ts';
+import type { Store } from './client.ts';
 import {
   entrySchema,
   leaseSchema,
@@ -17,6 +17,11 @@ import {
   type WatchBatch,
   type WatchLine,
 } from './wire.ts';
+
+/** A store of this process, whichever engine: what the routes call. */
+export interface ServedStore extends Store {
+  status(): unknown;
+}
 
 export interface StoreHttpDeps {
   clock: Clock;
@@ -41,7 +46,7 @@ const leaseParams = Type.Object({ id: Type.String() });
 
 export function registerStoreRoutes(
   server: HttpServer,
-  store: EmbeddedStore,
+  store: ServedStore,
   deps: StoreHttpDeps,
 ): void {
   registerReads(server, store);
@@ -61,7 +66,7 @@ export function registerStoreRoutes(
   );
 }
 
-function registerReads(server: HttpServer, store: EmbeddedStore): void {
+function registerReads(server: HttpServer, store: ServedStore): void {
   server.get<{ Querystring: Static<typeof keyQuery> }>(
     '/store/entry',
     {
@@ -104,7 +109,7 @@ function registerReads(server: HttpServer, store: EmbeddedStore): void {
   );
 }
 
-function registerWatch(server: HttpServer, store: EmbeddedStore, { clock }: StoreHttpDeps): void {
+function registerWatch(server: HttpServer, store: ServedStore, { clock }: StoreHttpDeps): void {
   server.get<{ Querystring: Revision & { prefix: string } }>(
     '/store/watch',
     {
@@ -133,7 +138,7 @@ async function* linesOf(batches: AsyncIterable<WatchBatch>): AsyncGenerator<Watc
   }
 }
 
-function registerLeases(server: HttpServer, store: EmbeddedStore): void {
+function registerLeases(server: HttpServer, store: ServedStore): void {
   server.post<{ Body: Static<typeof leaseBody> }>(
     '/store/leases',
     {

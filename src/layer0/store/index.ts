@@ -10,7 +10,20 @@ import { type EmbeddedStore, LocalStore } from './local-store.ts';
 import { Reserve } from './reserve.ts';
 import { SqliteLedger } from './sqlite-ledger.ts';
 
-export { registerStoreRoutes, type StoreHttpDeps } from './http.ts';
+export {
+  type EtcdStore,
+  type EtcdStoreOptions,
+  type EtcdStoreStatus,
+  openEtcdStore,
+} from './etcd/etcd-store.ts';
+export {
+  type EtcdMemberOptions,
+  type EtcdTls,
+  etcdArguments,
+  type RestoreOptions,
+  restoreArguments,
+} from './etcd/server-options.ts';
+export { registerStoreRoutes, type ServedStore, type StoreHttpDeps } from './http.ts';
 export type { EmbeddedStore, StoreStatus } from './local-store.ts';
 
 export interface SqliteStoreOptions {

@@ -32,7 +32,7 @@ export function evaluate(txn: CheckedTxn, view: StateView, revision: number): Ve
 }
 
 /** An absent key has the revision 0. */
-function holds(compare: Compare, entry: Entry | undefined): boolean {
+export function holds(compare: Compare, entry: Entry | undefined): boolean {
   if ('is' in compare) return compare.is === (entry ? 'present' : 'absent');
   if ('modRevision' in compare) return (entry?.modRevision ?? 0) === compare.modRevision;
   if ('createRevision' in compare) return (entry?.createRevision ?? 0) === compare.createRevision;

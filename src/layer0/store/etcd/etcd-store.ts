@@ -1,0 +1,338 @@
+// The store on etcd: every promise of the interface is one of etcd's own, and what differs is translated in decide/.
+// This process keeps nothing but connections and the life of the store that it has read.
+
+import type { Clock } from '#core/clock';
+import { toAppError } from '#core/errors';
+import type { Log } from '#core/log';
+import type { Random } from '#core/random';
+import type { ElectOptions, Leadership, ListOptions, Store, WatchOptions } from '../client.ts';
+import { type CheckedTxn, checkKey, checkPrefix, checkTtl, checkTxn } from '../decide/check-txn.ts';
+import { campaign } from '../election.ts';
+import { storeErrors } from '../errors.ts';
+import type { Entry, Lease, Revision, Snapshot, Txn, TxnResult, WatchBatch } from '../wire.ts';
+import { encodeKey, entryOf, type KeySpace, keySpace, rangeOf } from './decide/keys.ts';
+import {
+  comparesValues,
+  readCompared,
+  readState,
+  type Seen,
+  translateTxn,
+} from './decide/translate-txn.ts';
+import { WatchBatches } from './decide/watch-batches.ts';
+import { type EtcdAccess, Gateway } from './gateway.ts';
+import { KeepAlives } from './keep-alives.ts';
+import { type Life, readLife } from './life.ts';
+import {
+  decode,
+  encode,
+  type Header,
+  type RangeAnswer,
+  type RangeRequest,
+  type TxnAnswer,
+  type WatchAnswer,
+} from './messages.ts';
+
+export interface EtcdStoreOptions extends EtcdAccess {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** All keys of the store begin with it; `gantry/` unless said. */
+  prefix?: string;
+}
+
+export interface EtcdStoreStatus {
+  incarnation: string;
+  /** The latest that an answer named. */
+  revision: number;
+  watchers: number;
+  /** Client URLs of the members, the one in use first. */
+  endpoints: string[];
+}
+
+export interface EtcdStore extends Store {
+  status(): EtcdStoreStatus;
+  /** Calls to the cluster itself, for what keeps it in order (`members.ts`, `maintenance.ts`). */
+  readonly gateway: Gateway;
+  /** Forgets all history up to this revision; up to now unless said. */
+  compact(revision?: number): Promise<void>;
+}
+
+/** Entries read per request of a list. */
+const pageEntries = 500;
+/** Most watches at a time: each is a connection. */
+export const maxWatches = 5_000;
+/** Rounds of a transaction whose compared values change under it. */
+const maxRounds = 20;
+
+/** Opens the store of a cluster, or begins it. Fails like a call when no member answers. */
+export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
+  const gateway = new Gateway(options);
+  const space = keySpace(options.prefix ?? 'gantry/');
+  try {
+    const life = await readLife(gateway, space, options.random);
+    return new GatewayStore({ ...options, gateway, space }, life);
+  } catch (error) {
+    gateway.close();
+    throw error;
+  }
+}
+
+type Deps = EtcdStoreOptions & { gateway: Gateway; space: KeySpace };
+
+class GatewayStore implements EtcdStore {
+  readonly gateway: Gateway;
+  readonly #deps: Deps;
+  readonly #space: KeySpace;
+  readonly #keepAlives: KeepAlives;
+  readonly #closing = new AbortController();
+  /** Undefined while it must be read again. */
+  #life: Promise<Life> | undefined;
+  #incarnation: string;
+  #revision = 0;
+
+  constructor(deps: Deps, life: Life) {
+    this.#deps = deps;
+    this.gateway = deps.gateway;
+    this.#space = deps.space;
+    this.#keepAlives = new KeepAlives(deps.gateway);
+    this.#life = Promise.resolve(life);
+    this.#incarnation = life.incarnation;
+    this.gateway.setPulse((ask) => this.#feelPulse(ask));
+  }
+
+  status(): EtcdStoreStatus {
+    const { endpoints, streams } = this.gateway;
+    const [incarnation, revision] = [this.#incarnation, this.#revision];
+    return { incarnation, revision, watchers: streams, endpoints };
+  }
+
+  async get<T>(key: string): Promise<Entry<T> | undefined> {
+    checkKey(key);
+    const { kvs } = await this.#range({ key: encodeKey(this.#space, key) }, `get ${key}`);
+    const kv = kvs?.[0];
+    return kv && entryOf<T>(this.#space, kv);
+  }
+
+  async list<T>(prefix: string, options: ListOptions = {}): Promise<Snapshot<T>> {
+    checkPrefix(prefix);
+    const { at, limit } = options;
+    if (limit !== undefined && !(Number.isInteger(limit) && limit > 0))
+      throw storeErrors.invalid(`list ${prefix}: the limit ${limit} is not a whole number above 0`);
+    const { incarnation } = await this.#readLife();
+    if (at && at.incarnation !== incarnation)
+      throw storeErrors.conflict(`list ${prefix}: the revision is of another incarnation`, {
+        detail: { incarnation, revision: this.#revision },
+      });
+    const entries: Entry<T>[] = [];
+    let { after } = options;
+    let revision = at?.revision;
+    for (;;) {
+      const count = Math.min(pageEntries, (limit ?? Number.POSITIVE_INFINITY) - entries.length);
+      const page = {
+        prefix,
+        limit: count,
+        ...(after === undefined ? {} : { after }),
+        ...(revision === undefined ? {} : { revision }),
+      };
+      const answer = await this.#range(rangeOf(this.#space, page), `list ${prefix}`);
+      revision ??= Number(answer.header.revision);
+      for (const kv of answer.kvs ?? []) entries.push(entryOf<T>(this.#space, kv));
+      const snapshot = { entries, revision: { incarnation, revision } };
+      if (!answer.more) return snapshot;
+      after = entries.at(-1)?.key ?? prefix;
+      if (entries.length === limit) return { ...snapshot, next: after };
+    }
+  }
+
+  async txn(txn: Txn): Promise<TxnResult> {
+    const checked = checkTxn(txn);
+    for (const { key, lease } of checked.operations)
+      if (lease !== undefined) checkLease(lease, `put ${key}`);
+    for (let round = 0; round < maxRounds; round++) {
+      const result = await this.#attempt(checked);
+      if (result) return result;
+    }
+    throw storeErrors.overloaded(
+      `commit: what the transaction compares changed ${maxRounds} times while it was tried`,
+    );
+  }
+
+  async *watch<T>(prefix: string, options: WatchOptions): AsyncGenerator<WatchBatch<T>> {
+    checkPrefix(prefix);
+    const { from } = options;
+    const signal = options.signal
+      ? AbortSignal.any([options.signal, this.#closing.signal])
+      : this.#closing.signal;
+    if (signal.aborted) return;
+    const { incarnation, clusterId } = await this.#readLife();
+    if (from.incarnation !== incarnation || from.revision < 1) throw this.#forgotten(prefix, from);
+    if (this.gateway.streams >= maxWatches)
+      throw storeErrors.overloaded(`watch ${prefix}: ${maxWatches} watches are the limit`);
+    const batches = new WatchBatches<T>(this.#space, from.revision);
+    const { key, range_end } = rangeOf(this.#space, { prefix });
+    const create_request = {
+      key,
+      range_end,
+      // The last commit that the reader knows comes again, so that one whose history is gone is refused.
+      start_revision: String(from.revision),
+      prev_kv: true,
+      progress_notify: true,
+      fragment: true,
+    };
+    const stream = this.gateway.stream<WatchAnswer>(
+      '/v3/watch',
+      { create_request },
+      { what: `watch ${prefix}`, signal },
+    );
+    for await (const answer of stream) {
+      this.#observe(answer.header);
+      if (answer.header.cluster_id !== clusterId || answer.compact_revision !== undefined)
+        throw this.#forgotten(prefix, from);
+      if (answer.canceled)
+        throw storeErrors.unavailable(`watch ${prefix}: etcd ended it: ${answer.cancel_reason}`);
+      const complete = batches.take(answer);
+      if (complete === 'incomplete') throw this.#forgotten(prefix, from);
+      for (const { revision, events } of complete)
+        yield { revision: { incarnation, revision }, events };
+    }
+  }
+
+  async grantLease(ttlMs: number): Promise<Lease> {
+    checkTtl(ttlMs);
+    const answer = await this.gateway.call<{ ID: string; TTL: string }>(
+      '/v3/lease/grant',
+      { TTL: String(Math.ceil(ttlMs / 1000)) },
+      { what: 'grant a lease', isRepeatable: false },
+    );
+    return { id: answer.ID, ttlMs: 1000 * Number(answer.TTL) };
+  }
+
+  async keepAlive(id: string): Promise<void> {
+    checkLease(id, 'keep it');
+    await this.#keepAlives.keep(id);
+  }
+
+  async revokeLease(id: string): Promise<void> {
+    checkLease(id, 'revoke it');
+    const options = { what: `revoke lease ${id}`, isRepeatable: false };
+    await this.gateway.call('/v3/lease/revoke', { ID: id }, options);
+  }
+
+  elect(name: string, options: ElectOptions): Promise<Leadership> {
+    return campaign({ store: this, ...this.#deps }, name, options);
+  }
+
+  async compact(revision?: number): Promise<void> {
+    const { header } = await this.#range({ key: encode(this.#space.life) }, 'compact');
+    const target = String(revision ?? header.revision);
+    const options = { what: `compact to ${target}`, isRepeatable: true };
+    try {
+      await this.gateway.call('/v3/kv/compaction', { revision: target }, options);
+    } catch (error) {
+      // Somebody was faster.
+      if (toAppError(error).code !== 'store.compacted') throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.gateway.close();
+  }
+
+  #readLife(): Promise<Life> {
+    this.#life ??= readLife(this.gateway, this.#space, this.#deps.random).then(
+      (life) => {
+        if (life.incarnation !== this.#incarnation)
+          this.#deps.log.warn(
+            { was: this.#incarnation, is: life.incarnation },
+            'the store is in another life',
+          );
+        this.#incarnation = life.incarnation;
+        return life;
+      },
+      (error: unknown) => {
+        this.#life = undefined;
+        throw error;
+      },
+    );
+    return this.#life;
+  }
+
+  async #range(request: RangeRequest, what: string): Promise<RangeAnswer> {
+    const { clusterId } = await this.#readLife();
+    const options = { what, isRepeatable: true };
+    const answer = await this.gateway.call<RangeAnswer>('/v3/kv/range', request, options);
+    if (answer.header.cluster_id !== clusterId) throw this.#moved(what);
+    this.#observe(answer.header);
+    return answer;
+  }
+
+  /** One try of a transaction; undefined when it has to be tried again. */
+  async #attempt(txn: CheckedTxn): Promise<TxnResult | undefined> {
+    const life = await this.#readLife();
+    const { incarnation, clusterId, guard } = life;
+    if (txn.incarnation !== undefined && txn.incarnation !== incarnation)
+      throw this.#moved('the transaction compares revisions that');
+    const commit = async (request: object, isRepeatable: boolean) => {
+      const options = { what: 'commit', isRepeatable };
+      const answer = await this.gateway.call<TxnAnswer>('/v3/kv/txn', request, options);
+      if (answer.header.cluster_id !== clusterId) throw this.#moved('commit');
+      this.#observe(answer.header);
+      return answer;
+    };
+    const failedIn = (answer: TxnAnswer) => {
+      const state = readState(this.#space, txn, answer);
+      if (state.guardText !== guard.text) this.#life = undefined;
+      const revision = { incarnation, revision: Number(answer.header.revision) };
+      return { ...state, result: { ok: false, revision, failed: state.failed } };
+    };
+    let seen: Seen = new Map();
+    if (comparesValues(txn)) {
+      const before = failedIn(
+        await commit({ success: readCompared(this.#space, txn, guard) }, true),
+      );
+      if (!this.#life) return undefined;
+      if (before.failed.length > 0) return before.result;
+      seen = before.seen;
+    }
+    const isRepeatable = txn.operations.length === 0;
+    const answer = await commit(translateTxn(this.#space, txn, { guard, seen }), isRepeatable);
+    if (answer.succeeded) {
+      const revision = { incarnation, revision: Number(answer.header.revision) };
+      return { ok: true, revision, failed: [] };
+    }
+    const after = failedIn(answer);
+    return this.#life && after.failed.length > 0 ? after.result : undefined;
+  }
+
+  async #feelPulse(ask: <T>(path: string, body: unknown) => Promise<T>): Promise<void> {
+    const { guard } = await this.#readLife();
+    const { kvs } = await ask<RangeAnswer>('/v3/kv/range', { key: encode(guard.key) });
+    if (decode(kvs?.[0]?.value) === guard.text) return;
+    this.#life = undefined;
+    throw storeErrors.compacted('watch: the store is in another life, list again');
+  }
+
+  #observe({ revision }: Header): void {
+    this.#revision = Math.max(this.#revision, Number(revision ?? 0));
+  }
+
+  #moved(what: string): Error {
+    this.#life = undefined;
+    return storeErrors.conflict(`${what}: of another incarnation of the store, read again`);
+  }
+
+  #forgotten(prefix: string, { revision }: Revision): Error {
+    const detail = { incarnation: this.#incarnation, revision: this.#revision };
+    return storeErrors.compacted(
+      `watch ${prefix} from revision ${revision}: the history does not hold it, list again`,
+      { detail },
+    );
+  }
+}
+
+/** etcd numbers its leases. */
+function checkLease(id: string, attempted: string): void {
+  if (!/^\d{1,19}$/.test(id))
+    throw storeErrors.leaseNotFound(`${attempted}: the lease ${id} is none of this store's`);
+}

@@ -1,0 +1,260 @@
+// Calls to etcd's members through their JSON gateway: one HTTP client a member, the next member when one fails.
+// A call that may have been done is sent again only when doing it twice is the same as doing it once.
+
+import { Readable } from 'node:stream';
+import type { Clock, Timer } from '#core/clock';
+import { type AppError, coreErrors, errorFromBody } from '#core/errors';
+import { createHttpClient, type HttpClient } from '#core/http-client';
+import { fromNdjson } from '#core/stream';
+import { storeErrors } from '../errors.ts';
+import { judgeError } from './decide/judge-error.ts';
+import type { StreamFailure } from './messages.ts';
+
+export interface EtcdAccess {
+  /** Client URLs of the members, the nearest first: the first that works is used until it fails. */
+  endpoints: string[];
+  /** PEM: the authority of the members, and what is shown to them. */
+  ca?: string;
+  cert?: string;
+  key?: string;
+  /** Longest time for one call, milliseconds. */
+  timeoutMs?: number;
+}
+
+/** A little more than etcd's own limit of 7 s, whose answer says more than our silence. */
+const defaultTimeoutMs = 10_000;
+/** How often a member with open streams is asked whether it still follows the cluster, milliseconds. */
+export const pulseMs = 5_000;
+/** etcd answers `no leader` at once, and ends its watches, instead of waiting for one. */
+const needsLeader = { 'grpc-metadata-hasleader': 'true' };
+
+export interface CallOptions {
+  /** What is attempted, for the message. */
+  what: string;
+  /** True: doing it twice is the same as doing it once. */
+  isRepeatable: boolean;
+}
+
+/** What is asked of a member with open streams; throws what ends them. */
+export type Pulse = (ask: <T>(path: string, body: unknown) => Promise<T>) => Promise<void>;
+
+export interface GatewayOptions extends EtcdAccess {
+  clock: Clock;
+}
+
+interface Member {
+  url: string;
+  http: HttpClient;
+  streams: Set<AbortController>;
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #timeoutMs: number;
+  #members: Member[] = [];
+  #pulse: Pulse | undefined;
+  #beat: Timer | undefined;
+  #isClosed = false;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    this.setEndpoints(options.endpoints);
+  }
+
+  /** The members as they are preferred now. */
+  get endpoints(): string[] {
+    return this.#members.map(({ url }) => url);
+  }
+
+  get streams(): number {
+    return this.#members.reduce((sum, { streams }) => sum + streams.size, 0);
+  }
+
+  /** After members came or went. Streams of one that is no longer named end. */
+  setEndpoints(urls: string[]): void {
+    if (urls.length === 0) throw storeErrors.invalid('an etcd store needs an endpoint');
+    const before = this.#members;
+    this.#members = urls.map(
+      (url) => before.find((member) => member.url === url) ?? this.#open(url),
+    );
+    for (const member of before)
+      if (!this.#members.includes(member))
+        release(member, coreErrors.unreachable(`${member.url} is no longer a member`));
+  }
+
+  /** Asked of each member that has streams, every few seconds. */
+  setPulse(pulse: Pulse): void {
+    this.#pulse = pulse;
+  }
+
+  /** The answer of the first member that gives one. */
+  call<T>(path: string, body: unknown, options: CallOptions): Promise<T> {
+    return this.#withMembers(options, (member, timeoutMs) =>
+      member.http.json<T>('POST', path, { body, timeoutMs, headers: needsLeader }),
+    );
+  }
+
+  /** Several requests of one stream, answered by as many lines. */
+  callAll<T>(path: string, bodies: unknown[], options: CallOptions): Promise<T[]> {
+    return this.#withMembers(options, async (member, timeoutMs) => {
+      const lines: T[] = [];
+      const signal = AbortSignal.timeout(timeoutMs);
+      try {
+        for await (const line of openStream<T>(member, path, bodies, signal)) lines.push(line);
+        return lines;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        throw coreErrors.timeout(`${options.what}: ${member.url} took longer than ${timeoutMs} ms`);
+      }
+    });
+  }
+
+  /** One member's answer, whether or not it has a leader: for what is done member by member. */
+  async callMember<T>(url: string, path: string, body: unknown, timeoutMs?: number): Promise<T> {
+    const known = this.#members.find((each) => each.url === url);
+    const member = known ?? this.#open(url);
+    try {
+      const options = { body, timeoutMs: timeoutMs ?? this.#timeoutMs };
+      return await member.http.json<T>('POST', path, options);
+    } catch (thrown) {
+      throw judgeError(thrown, `${path}: the etcd member ${url}`).error;
+    } finally {
+      if (!known) member.http.close();
+    }
+  }
+
+  /** Results of a stream of the preferred member, until the signal fires, quietly, or something breaks. */
+  async *stream<T>(path: string, body: unknown, options: { what: string; signal: AbortSignal }) {
+    const member = this.#preferred();
+    const ending = new AbortController();
+    const signal = AbortSignal.any([options.signal, ending.signal]);
+    member.streams.add(ending);
+    this.#startPulse();
+    try {
+      yield* openStream<T>(member, path, [body], signal);
+      throw coreErrors.unreachable(`${options.what}: ${member.url} ended the stream`);
+    } catch (error) {
+      if (options.signal.aborted) return;
+      if (ending.signal.aborted) throw ending.signal.reason;
+      const judged = judgeError(error, `${options.what}: the etcd member ${member.url}`);
+      if (judged.isElsewhere) this.#leave(member);
+      throw judged.error;
+    } finally {
+      member.streams.delete(ending);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#beat?.cancel();
+    for (const member of this.#members)
+      release(member, coreErrors.aborted('the store has been closed'));
+  }
+
+  async #withMembers<T>(
+    { what, isRepeatable }: CallOptions,
+    ask: (member: Member, timeoutMs: number) => Promise<T>,
+  ): Promise<T> {
+    const { clock } = this.#options;
+    const end = clock.monotonicMs() + this.#timeoutMs;
+    const members = [...this.#members];
+    let last: AppError | undefined;
+    for (const [index, member] of members.entries()) {
+      const leftMs = Math.ceil(end - clock.monotonicMs());
+      if (leftMs <= 0 || this.#isClosed) break;
+      // A member that does not answer leaves the others their share of the time.
+      const shareMs = isRepeatable ? Math.ceil(leftMs / (members.length - index)) : leftMs;
+      try {
+        return await ask(member, shareMs);
+      } catch (thrown) {
+        const judged = judgeError(thrown, `${what}: the etcd member ${member.url}`);
+        last = judged.error;
+        if (!judged.isElsewhere) break;
+        this.#leave(member);
+        if (!judged.isUndone && !isRepeatable) break;
+      }
+    }
+    throw last ?? storeErrors.unavailable(`${what}: the store has been closed`);
+  }
+
+  #preferred(): Member {
+    return this.#members[0] as Member;
+  }
+
+  /** The member that failed becomes the last choice. */
+  #leave(member: Member): void {
+    if (this.#preferred() !== member || this.#isClosed) return;
+    this.#members = [...this.#members.slice(1), member];
+  }
+
+  #open(url: string): Member {
+    const { ca, cert, key } = this.#options;
+    const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
+    return { url, http: createHttpClient({ baseUrl: url, ...tls }), streams: new Set() };
+  }
+
+  #startPulse(): void {
+    if (this.#beat || this.#isClosed) return;
+    this.#beat = this.#options.clock.timer(pulseMs, () => void this.#beatOnce());
+  }
+
+  async #beatOnce(): Promise<void> {
+    const watched = this.#members.filter(({ streams }) => streams.size > 0);
+    await Promise.all(watched.map((member) => this.#feel(member)));
+    this.#beat = undefined;
+    if (this.streams > 0) this.#startPulse();
+  }
+
+  /** A connection to a member that is frozen, cut off or gone stays open and silent: this is what ends it. */
+  async #feel(member: Member): Promise<void> {
+    const { http, url } = member;
+    try {
+      await this.#pulse?.((path, body) =>
+        http.json('POST', path, { body, timeoutMs: pulseMs, headers: needsLeader }),
+      );
+    } catch (thrown) {
+      const { error, isElsewhere } = judgeError(thrown, `watch: the etcd member ${url}`);
+      if (isElsewhere) this.#leave(member);
+      endStreams(member, error);
+    }
+  }
+}
+
+function endStreams({ streams }: Member, error: Error): void {
+  for (const stream of streams) stream.abort(error);
+}
+
+function release(member: Member, error: Error): void {
+  endStreams(member, error);
+  member.http.close();
+}
+
+async function* openStream<T>(
+  { http }: Member,
+  path: string,
+  bodies: unknown[],
+  signal: AbortSignal,
+): AsyncGenerator<T> {
+  const payload = Buffer.from(bodies.map((body) => JSON.stringify(body)).join(''));
+  // With its length: etcd's gateway then has all of it before it answers, and drops none.
+  const framing = { 'content-type': 'application/json', 'content-length': `${payload.length}` };
+  const response = await http.raw('POST', path, {
+    bodyStream: Readable.from([payload]),
+    headers: { ...needsLeader, ...framing },
+    signal,
+  });
+  try {
+    for await (const line of fromNdjson<{ result: T } | StreamFailure>(response)) {
+      if ('error' in line) throw failureOf(line, path);
+      yield line.result;
+    }
+  } finally {
+    response.destroy();
+  }
+}
+
+function failureOf({ error }: StreamFailure, path: string): AppError {
+  const code = String(error.code ?? error.grpc_code ?? 2);
+  return errorFromBody({ code, message: error.message }, 503, path);
+}

@@ -1,0 +1,61 @@
+// Which life of the store is in this etcd cluster? One key says so. It names the cluster it was written in: a snapshot that
+// was restored brings the key along into another cluster, and begins another life there.
+
+import { newId } from '#core/ids';
+import type { Random } from '#core/random';
+import { storeErrors } from '../errors.ts';
+import type { KeySpace } from './decide/keys.ts';
+import type { Guard } from './decide/translate-txn.ts';
+import type { Gateway } from './gateway.ts';
+import { decode, encode, type RangeAnswer, type TxnAnswer } from './messages.ts';
+
+interface LifeRecord {
+  incarnation: string;
+  clusterId: string;
+}
+
+export interface Life extends LifeRecord {
+  guard: Guard;
+}
+
+/** Attempts against others who open the same store at the same moment. */
+const maxAttempts = 10;
+
+/** Reads the store's life, or begins it where there is none of this cluster. */
+export async function readLife(gateway: Gateway, space: KeySpace, random: Random): Promise<Life> {
+  const key = encode(space.life);
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    const what = 'open the store';
+    const found = await gateway.call<RangeAnswer>(
+      '/v3/kv/range',
+      { key },
+      { what, isRepeatable: true },
+    );
+    const kv = found.kvs?.[0];
+    const clusterId = found.header.cluster_id;
+    const life = kv && lifeOf(space, decode(kv.value));
+    if (life?.clusterId === clusterId) return life;
+    const record: LifeRecord = {
+      incarnation: newId(
+        'inc',
+        Uint8Array.from({ length: 16 }, () => random() * 256),
+      ),
+      clusterId,
+    };
+    const mod_revision = kv?.mod_revision ?? '0';
+    await gateway.call<TxnAnswer>(
+      '/v3/kv/txn',
+      {
+        compare: [{ key, target: 'MOD', result: 'EQUAL', mod_revision }],
+        success: [{ request_put: { key, value: encode(JSON.stringify(record)) } }],
+      },
+      { what: 'begin the life of the store', isRepeatable: true },
+    );
+  }
+  throw storeErrors.unavailable(`open the store: others began its life ${maxAttempts} times over`);
+}
+
+function lifeOf(space: KeySpace, text: string): Life {
+  const { incarnation, clusterId } = JSON.parse(text) as LifeRecord;
+  return { incarnation, clusterId, guard: { key: space.life, text } };
+}
