@@ -12,6 +12,7 @@ import type { PlatformDeps } from './machine.ts';
 const electionTtlMs = 10_000;
 /** Beyond a release's own time to start: short, so that a bad one fails within a simulation. */
 const deploySlackMs = 10_000;
+const deploySteadyMs = 1000;
 const campaignPauseMs = 1000;
 
 export class Deployments implements Component {
@@ -61,8 +62,8 @@ export class Deployments implements Component {
     const scheduler = createSchedulerClient({ store, clock });
     const loop = new LeaderLoop(
       {
-        ...{ store, clock, random, scheduler, deploySlackMs, log: silentLog },
-        domain: 'gantry.localhost',
+        ...{ store, clock, random, scheduler, deploySlackMs },
+        ...{ deploySteadyMs, domain: 'gantry.localhost', log: silentLog },
         observer: this.#observer,
       },
       leadership,

@@ -48,6 +48,13 @@ export const controllerSettings = {
     min: 100,
     max: 3_600_000,
   }),
+  deploySteadyMs: numberSetting({
+    env: 'GANTRY_DEPLOY_STEADY_MS',
+    doc: 'How long a new instance must have been healthy without a break before a deployment builds on it. Requests reach it at once.',
+    fallback: 1_000,
+    min: 0,
+    max: 600_000,
+  }),
   buildTimeoutMs: numberSetting({
     env: 'GANTRY_BUILD_TIMEOUT_MS',
     doc: 'Longest time for one build.',

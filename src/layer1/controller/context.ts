@@ -40,6 +40,7 @@ export interface Settings {
   httpPort: number;
   httpsPort: number;
   deploySlackMs: number;
+  deploySteadyMs: number;
   buildTimeoutMs: number;
 }
 

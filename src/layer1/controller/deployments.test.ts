@@ -58,6 +58,17 @@ describe('a deployment', () => {
     assert.equal((await bed.ok<AppView>('GET', '/apps/shop')).currentVersion, 1);
   });
 
+  test('whose process is healthy for a moment and then crashes is rolled back, and costs nothing', async () => {
+    await bed.deployShop({ web: 2 });
+    bed.grid.script(anImage('acme/shop:2').id, 'crashes when healthy');
+    bed.grid.fewestHealthy = Number.POSITIVE_INFINITY;
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
+    const ended = await bed.untilEnded(2);
+    assert.equal(ended.state, 'failed', 'it was called complete');
+    assert.match(ended.reason ?? '', /web\.3 failed 3 times: exit 1/);
+    assert.ok(bed.grid.fewestHealthy >= 2, `there were only ${bed.grid.fewestHealthy}`);
+  });
+
   test('that never gets healthy is rolled back after its time, with what it waited for', async () => {
     await bed.deployShop();
     bed.grid.script(anImage('acme/shop:2').id, 'waits for room');

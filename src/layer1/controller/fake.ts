@@ -18,7 +18,13 @@ import type { BuildOutput } from '#layer1/builder/wire';
 import type { BuilderPort, HostPort, LogsPort } from './context.ts';
 
 /** What the process of an image does once it is started. */
-export type Behaviour = 'healthy' | 'crashes' | 'hangs' | 'waits for room';
+export type Behaviour =
+  | 'healthy'
+  | 'crashes'
+  /** Healthy for a moment, each time anew. */
+  | 'crashes when healthy'
+  | 'hangs'
+  | 'waits for room';
 
 export class FakeGrid {
   readonly #store: Store;
@@ -124,9 +130,11 @@ export class FakeGrid {
     if (job.host === undefined) return;
     const behaviour = this.#behaviours.get(job.spec.image) ?? 'healthy';
     if (!status) return await this.#say(job, { attempt: 1, state: 'starting' });
-    if (status.state === 'starting' && behaviour === 'healthy')
+    const getsHealthy = behaviour === 'healthy' || behaviour === 'crashes when healthy';
+    if (status.state === 'starting' && getsHealthy)
       return await this.#say(job, { attempt: status.attempt, state: 'up', isHealthy: true });
-    if (behaviour !== 'crashes' || status.state === 'up') return;
+    const isCrashing = status.state === 'up' ? 'crashes when healthy' : 'crashes';
+    if (status.state !== 'failed' && behaviour !== isCrashing) return;
     if (status.state === 'failed')
       return await this.#say(job, { attempt: status.attempt + 1, state: 'starting' });
     const crash = { exitCode: 1, reason: `exit 1; restart ${status.attempt + 1} in 1 s` };

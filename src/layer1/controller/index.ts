@@ -130,8 +130,8 @@ class RunningController implements Controller {
 
   async #leadUntilLost(leadership: Leadership): Promise<void> {
     const { signal } = this.#abort;
-    const { deploySlackMs, domain } = this.#options;
-    const deps = { ...this.#context, deploySlackMs, domain };
+    const { deploySlackMs, deploySteadyMs, domain } = this.#options;
+    const deps = { ...this.#context, deploySlackMs, deploySteadyMs, domain };
     this.#loop = new LeaderLoop(deps, leadership);
     this.#loop.start();
     try {

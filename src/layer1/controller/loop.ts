@@ -14,6 +14,7 @@ import { decideApp } from './decide/app.ts';
 import { JobEvents } from './job-events.ts';
 import type { Observer } from './observe.ts';
 import { Patience } from './patience.ts';
+import { Steadiness } from './steadiness.ts';
 import { isUnfinished, ReleaseCache, viewOf } from './view.ts';
 
 export const electionName = 'controller/deployments';
@@ -35,6 +36,7 @@ export interface LeaderDeps {
   /** What the platform is under. */
   domain: string;
   deploySlackMs: number;
+  deploySteadyMs: number;
 }
 
 /** The work of a leader, from its election to its end. */
@@ -43,6 +45,7 @@ export class LeaderLoop {
   readonly #leadership: Leadership;
   readonly #releases: ReleaseCache;
   readonly #patience: Patience;
+  readonly #steadiness: Steadiness;
   readonly #jobEvents: JobEvents;
   readonly #loop: Loop;
   #dirty = new Set<string>();
@@ -58,6 +61,7 @@ export class LeaderLoop {
     this.#leadership = leadership;
     this.#releases = new ReleaseCache(deps.store);
     this.#patience = new Patience(deps.clock);
+    this.#steadiness = new Steadiness(deps.clock);
     this.#jobEvents = new JobEvents({ ...deps, fence: leadership.fence });
     const { clock, random, log } = deps;
     const run = (signal: AbortSignal) => this.#pass(signal);
@@ -122,6 +126,7 @@ export class LeaderLoop {
     const all = observer.apps().flatMap(({ id }) => observer.deployments(id));
     const open = all.map(({ value }) => value).filter(isUnfinished);
     this.#patience.forgetAllBut(new Set(open.map(({ id }) => id)));
+    this.#steadiness.forgetAllBut(new Set(observer.apps().map(({ id }) => id)));
     await tellSuffixes(deps);
     await collectEvents(deps);
     if (apps.size === 0) return;
@@ -132,14 +137,18 @@ export class LeaderLoop {
 
   /** Decides and acts until nothing is to do for now; answers how soon to look again. */
   async #advance(id: string, signal: AbortSignal): Promise<number> {
-    const { observer, clock, deploySlackMs } = this.#deps;
+    const { observer, clock } = this.#deps;
     for (let round = 0; round < maxRounds; round++) {
       const app = observer.app(id);
       if (!app || signal.aborted || this.#leadership.lost.aborted) return resyncMs;
       const now = clock.now();
       const seen = await viewOf(app.value, { observer, releases: this.#releases, now });
-      const view = { ...seen, deployments: this.#patience.adjust(seen.deployments) };
-      const { steps, againMs } = decideApp(view, { deploySlackMs });
+      const view = {
+        ...seen,
+        deployments: this.#patience.adjust(seen.deployments),
+        jobs: this.#steadiness.measure(id, seen.jobs),
+      };
+      const { steps, againMs } = decideApp(view, this.#deps);
       if (steps.length === 0) {
         // A time limit runs: this app is looked at again although nothing may change.
         return againMs === undefined ? resyncMs : this.#again(id, againMs);

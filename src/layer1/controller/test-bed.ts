@@ -67,7 +67,7 @@ export class TestBed {
       },
       {
         ...{ domain: 'gantry.localhost', scheme: 'http', httpPort: 80, httpsPort: 443 },
-        ...{ deploySlackMs: 30_000, buildTimeoutMs: 60_000, internalKey },
+        ...{ deploySlackMs: 30_000, deploySteadyMs: 100, buildTimeoutMs: 60_000, internalKey },
         ...{ electionTtlMs: 10_000, identity: 'controller of the test' },
         ...this.#options,
       },

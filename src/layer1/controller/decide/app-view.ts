@@ -34,6 +34,8 @@ export interface SeenJob {
   attempt: number;
   reason?: string;
   startedAt?: number;
+  /** Up and healthy without a break, as the leader saw it; absent where nobody measures. */
+  healthyForMs?: number;
 }
 
 export interface AppView {
@@ -50,7 +52,7 @@ export interface AppView {
 }
 
 /** A process without a health check counts as healthy once it has run this long without an exit. */
-export const steadyMs = 3_000;
+export const uncheckedMs = 3_000;
 
 /** Failed attempts of one job that end a deployment. */
 export const maxFailedAttempts = 3;
@@ -59,14 +61,23 @@ export function failedAttempts(job: Pick<SeenJob, 'attempt' | 'state'>): number 
   return job.attempt - 1 + (job.state === 'failed' ? 1 : 0);
 }
 
-export function isSteady(job: SeenJob, release: ReleaseShape | undefined, now: number): boolean {
+export function isHealthy(job: SeenJob, release: ReleaseShape | undefined, now: number): boolean {
   if (job.state !== 'up' || !job.isHealthy) return false;
   if (release?.types[job.type]?.hasHealthCheck !== false) return true;
-  return job.startedAt !== undefined && now - job.startedAt >= steadyMs;
+  return job.startedAt !== undefined && now - job.startedAt >= uncheckedMs;
 }
 
-/** The counts of one release's formation; all zero where it has none. */
-export function countsOf(view: AppView, release: string): Counts {
+/** Healthy for `steadyMs`: what a rollout builds on. Many a process that crashes is healthy for a moment first. */
+export function isSteady(
+  job: SeenJob,
+  release: ReleaseShape | undefined,
+  { now, steadyMs }: { now: number; steadyMs: number },
+): boolean {
+  return isHealthy(job, release, now) && (job.healthyForMs ?? 0) >= steadyMs;
+}
+
+/** The counts of one release's formation; all zero where it has none. With `steadyMs` only steady jobs are healthy. */
+export function countsOf(view: AppView, release: string, steadyMs = 0): Counts {
   const formation = view.formations.find((other) => other.release === release);
   const shape = view.releases.get(release);
   const counts: Record<string, { quantity: number; live: number; healthy: number }> = {};
@@ -77,7 +88,7 @@ export function countsOf(view: AppView, release: string): Counts {
     const count = counts[job.type] ?? { quantity: 0, live: 0, healthy: 0 };
     counts[job.type] = count;
     count.live++;
-    if (isSteady(job, shape, view.now)) count.healthy++;
+    if (isSteady(job, shape, { now: view.now, steadyMs })) count.healthy++;
   }
   for (const type of formation?.onePerHost ?? []) {
     const count = counts[type];

@@ -7,7 +7,7 @@ import { decideApp } from './app.ts';
 import type { AppView, ReleaseShape, SeenFormation, SeenJob } from './app-view.ts';
 
 const now = 1_000_000;
-const options = { deploySlackMs: 30_000 };
+const options = { deploySlackMs: 30_000, deploySteadyMs: 1_000 };
 const decide = (view: AppView) => decideApp(view, options).steps;
 
 function anApp(change: Partial<App> = {}): App {
@@ -67,6 +67,7 @@ function aJob(change: Partial<SeenJob> = {}): SeenJob {
     isHealthy: true,
     attempt: 1,
     startedAt: 0,
+    healthyForMs: 60_000,
     ...change,
   };
 }
@@ -164,14 +165,14 @@ describe('a running deployment', () => {
 
   test('is rolled back when nothing gets healthy in its time and the slack', () => {
     const waiting = fresh({ state: 'starting', isHealthy: false, reason: 'connection refused' });
-    const late = running([waiting], { now: now + 90_001 });
+    const late = running([waiting], { now: now + 91_001 });
     const [step] = decide(late);
     assert.ok(step?.type === 'roll-back');
     assert.match(
       step.reason,
-      /v2 was not healthy within 90 s: web.2 is starting \(connection refused\)/,
+      /v2 was not healthy within 91 s: web.2 is starting \(connection refused\)/,
     );
-    assert.deepEqual(decide({ ...late, now: now + 90_000 }), []);
+    assert.deepEqual(decide({ ...late, now: now + 91_000 }), []);
   });
 
   test('says why it waits for a place', () => {
@@ -192,6 +193,27 @@ describe('a running deployment', () => {
     assert.deepEqual(decide(later), [
       { type: 'scale', release: 'rel-1', quantities: { web: 0 }, deployment: 'dep-2' },
     ]);
+  });
+
+  test('waits until a new instance was healthy for a while, and looks again just then', () => {
+    const young = running([fresh({ healthyForMs: 400 })]);
+    assert.deepEqual(decideApp(young, options), { steps: [], againMs: 600 });
+    const alone = { ...young, formations: [aFormation(1, 0), aFormation(2, 1)] };
+    assert.deepEqual(decide(alone), []);
+    const [step] = decide(running([fresh({ healthyForMs: 1_000 })]));
+    assert.ok(step?.type === 'scale' && step.release === 'rel-1');
+  });
+
+  test('counts old instances as soon as they are healthy', () => {
+    const old = aJob({ healthyForMs: 0 });
+    const [step] = decide(running([fresh({})], { jobs: [old, fresh({})] }));
+    assert.ok(step?.type === 'scale' && step.release === 'rel-1');
+  });
+
+  test('has hope while one that failed often is healthy, which a new leader has only just seen', () => {
+    assert.deepEqual(decide(running([fresh({ attempt: 4, healthyForMs: 0 })])), []);
+    const [step] = decide(running([fresh({ attempt: 4, state: 'starting', isHealthy: false })]));
+    assert.equal(step?.type, 'roll-back');
   });
 
   test('is complete when only the new release is asked for', () => {

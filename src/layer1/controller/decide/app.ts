@@ -10,11 +10,12 @@ import {
   type AppView,
   countsOf,
   failedAttempts,
+  isHealthy,
   isSteady,
   maxFailedAttempts,
   type ReleaseShape,
   type SeenJob,
-  steadyMs,
+  uncheckedMs,
   wantedOf,
 } from './app-view.ts';
 import { decideDeletion } from './deletion.ts';
@@ -40,6 +41,8 @@ export interface Decision {
 
 export interface DecideOptions {
   deploySlackMs: number;
+  /** How long an instance of the release that is rolled out must have been healthy. */
+  deploySteadyMs: number;
 }
 
 export function decideApp(view: AppView, options: DecideOptions): Decision {
@@ -87,9 +90,9 @@ function decideForward(view: AppView, deployment: Deployment, options: DecideOpt
   const failure = failureOf(view, shape, deployment, options);
   if (failure !== undefined)
     return { steps: [{ type: 'roll-back', deployment: deployment.id, reason: failure }] };
-  const { steps, isDone } = move(view, deployment, shape);
+  const { steps, isDone } = move(view, deployment, shape, options);
   if (isDone) return { steps: [{ type: 'complete', deployment: deployment.id }] };
-  return { steps, againMs: nextLook(view, shape) };
+  return { steps, againMs: nextLook(view, shape, options) };
 }
 
 function decideRollback(view: AppView, deployment: Deployment, options: DecideOptions): Decision {
@@ -97,23 +100,28 @@ function decideRollback(view: AppView, deployment: Deployment, options: DecideOp
     deployment.oldRelease === undefined ? undefined : view.releases.get(deployment.oldRelease);
   const reason = deployment.reason ?? 'it failed';
   if (deployment.oldRelease !== undefined && !shape) return { steps: [] };
-  const { steps, isDone } = move(view, deployment, shape);
+  const { steps, isDone } = move(view, deployment, shape, options);
   if (isDone) return { steps: [{ type: 'fail', deployment: deployment.id, reason }] };
   if (shape && isOver(view, shape, deployment, options)) {
-    const also = `${reason}; v${shape.version} is not healthy either: ${sickest(view, shape)}`;
+    const also = `${reason}; v${shape.version} is not healthy either: ${sickest(view, shape, options)}`;
     return { steps: [{ type: 'fail', deployment: deployment.id, reason: also }] };
   }
-  return { steps, againMs: shape ? nextLook(view, shape) : steadyMs };
+  return { steps, againMs: shape ? nextLook(view, shape, options) : longestLookMs };
 }
 
 /** One move of the rollout as steps: formations that change, those that grow before those that shrink. */
-function move(view: AppView, deployment: Deployment, target: ReleaseShape | undefined) {
+function move(
+  view: AppView,
+  deployment: Deployment,
+  target: ReleaseShape | undefined,
+  { deploySteadyMs }: DecideOptions,
+) {
   const others = new Map<string, Counts>();
   for (const { release } of view.formations)
     if (release !== target?.id) others.set(release, countsOf(view, release));
   const plan = planRollout({
     wanted: target ? wantedOf(view, target) : {},
-    target: target ? countsOf(view, target.id) : {},
+    target: target ? countsOf(view, target.id, deploySteadyMs) : {},
     others,
     strategy: deployment.strategy,
     batchSize: deployment.batchSize,
@@ -139,26 +147,32 @@ function failureOf(
 ): string | undefined {
   for (const job of wantedJobs(view, shape)) {
     const failures = failedAttempts(job);
-    if (failures >= maxFailedAttempts && !isSteady(job, shape, view.now))
+    // One that is healthy has hope: it fails once more, or gets steady.
+    if (failures >= maxFailedAttempts && !isHealthy(job, shape, view.now))
       return `${job.name} failed ${failures} times: ${job.reason ?? 'no reason was given'}`;
   }
   if (!isOver(view, shape, deployment, options)) return undefined;
   const waitedS = Math.round((view.now - deployment.progressAt) / 1000);
-  return `v${shape.version} was not healthy within ${waitedS} s: ${sickest(view, shape)}`;
+  return `v${shape.version} was not healthy within ${waitedS} s: ${sickest(view, shape, options)}`;
 }
 
 function isOver(
   view: AppView,
   shape: ReleaseShape,
   deployment: Deployment,
-  { deploySlackMs }: DecideOptions,
+  { deploySlackMs, deploySteadyMs }: DecideOptions,
 ): boolean {
   const longest = Math.max(0, ...Object.values(shape.types).map((type) => type.startTimeoutMs));
-  return view.now - deployment.progressAt > longest + deploySlackMs;
+  return view.now - deployment.progressAt > longest + deploySteadyMs + deploySlackMs;
 }
 
-function sickest(view: AppView, shape: ReleaseShape): string {
-  const sick = wantedJobs(view, shape).find((job) => !isSteady(job, shape, view.now));
+function steadyBy({ now }: AppView, { deploySteadyMs }: DecideOptions) {
+  return { now, steadyMs: deploySteadyMs };
+}
+
+function sickest(view: AppView, shape: ReleaseShape, options: DecideOptions): string {
+  const by = steadyBy(view, options);
+  const sick = wantedJobs(view, shape).find((job) => !isSteady(job, shape, by));
   if (!sick) return 'its jobs were not made';
   return `${sick.name} is ${sick.state}${sick.reason === undefined ? '' : ` (${sick.reason})`}`;
 }
@@ -169,12 +183,20 @@ function wantedJobs(view: AppView, shape: ReleaseShape): SeenJob[] {
   );
 }
 
+const shortestLookMs = 50;
+const longestLookMs = 1_000;
+
 /** How soon something may be due that no event announces: a steady process, a time limit. */
-function nextLook(view: AppView, shape: ReleaseShape): number {
+function nextLook(view: AppView, shape: ReleaseShape, options: DecideOptions): number {
+  const by = steadyBy(view, options);
   const waits = wantedJobs(view, shape)
-    .filter((job) => job.state === 'up' && !isSteady(job, shape, view.now))
-    .map((job) => steadyMs - (view.now - (job.startedAt ?? view.now)));
-  return Math.max(50, Math.min(1_000, ...waits));
+    .filter((job) => job.state === 'up' && !isSteady(job, shape, by))
+    .map((job) =>
+      isHealthy(job, shape, view.now)
+        ? by.steadyMs - (job.healthyForMs ?? 0)
+        : uncheckedMs - (view.now - (job.startedAt ?? view.now)),
+    );
+  return Math.max(shortestLookMs, Math.min(longestLookMs, ...waits));
 }
 
 function isSame(a: Readonly<Quantities>, b: Readonly<Quantities>): boolean {

@@ -3,7 +3,7 @@
 import { coreErrors } from '#core/errors';
 import type { FormationView } from '../api.ts';
 import type { Context } from '../context.ts';
-import { isSteady } from '../decide/app-view.ts';
+import { isHealthy } from '../decide/app-view.ts';
 import { wantedQuantities } from '../decide/job-spec.ts';
 import { controllerErrors } from '../errors.ts';
 import { readApp, readLivingApp } from '../records.ts';
@@ -103,7 +103,7 @@ async function missingOf(
     const jobs = view.jobs.filter(
       (job) => job.kind === 'service' && job.type === type && job.isWanted,
     );
-    const healthy = jobs.filter((job) => isSteady(job, shape, view.now));
+    const healthy = jobs.filter((job) => isHealthy(job, shape, view.now));
     const isEnough = shape.types[type]?.isOnePerHost
       ? healthy.length >= Math.min(1, quantity)
       : jobs.length === quantity && healthy.length === quantity;
