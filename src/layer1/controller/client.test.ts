@@ -1,10 +1,11 @@
 // Do the client and the API understand each other over a real socket: streams, upgrades, hang-ups?
 
 import assert from 'node:assert/strict';
-import { PassThrough, Readable } from 'node:stream';
+import { once } from 'node:events';
+import { duplexPair, PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { BuildOutput } from '#layer1/builder/wire';
-import { type ControllerClient, createControllerClient } from './client.ts';
+import { type ControllerClient, createControllerClient, type Run } from './client.ts';
 import { TestBed, testToken } from './test-bed.ts';
 import type { Event } from './wire.ts';
 
@@ -95,6 +96,43 @@ describe('the client, over a real socket', () => {
       code: 'controller.unauthorized',
     });
     stranger.close();
+  });
+
+  /** A client at a one-off, and the far end of what the host gave the controller for it. */
+  async function attachTo(run: Partial<Run>) {
+    await bed.deployShop();
+    const [here, there] = duplexPair();
+    bed.host.attach = async () => ({ socket: here, tty: run.tty === true });
+    const { id } = await client.runJob('shop', { command: ['bash'], stdin: true, ...run });
+    const { socket } = await bed.finish(client.attach('shop', id, { stdin: true }));
+    there.resume().once('end', () => there.end());
+    there.write('$ ');
+    await once(socket, 'data');
+    const record = async () => (await bed.grid.jobs()).find((job) => job.id === id);
+    return { socket, there, isWanted: async () => (await record())?.desired === 'up' };
+  }
+
+  test('that is gone takes the one-off in its terminal along', async () => {
+    const { socket, isWanted } = await attachTo({ tty: true });
+    assert.ok(await isWanted());
+    socket.destroy();
+    await bed.until('its end', async () => !(await isWanted()));
+  });
+
+  test('that is gone leaves a one-off without a terminal alone, whose input has ended', async () => {
+    const { socket, there, isWanted } = await attachTo({});
+    socket.destroy();
+    await once(there, 'close');
+    await client.listJobs('shop');
+    assert.ok(await isWanted());
+  });
+
+  test('whose terminal broke on the other side leaves the one-off alone', async () => {
+    const { socket, there, isWanted } = await attachTo({ tty: true });
+    there.destroy();
+    await once(socket.resume(), 'close');
+    await client.listJobs('shop');
+    assert.ok(await isWanted());
   });
 
   test('follows events, and goes on after the last one it saw', async () => {

@@ -89,6 +89,8 @@ export function oneOffSpec(release: Release, app: App, wanted: OneOff): JobSpec 
     command: wanted.command,
     restart: 'never',
     tty: wanted.tty,
+    // What a shell in a terminal ends at; SIGTERM it ignores.
+    ...(wanted.tty ? { stopSignal: 'SIGHUP' } : {}),
     openStdin: wanted.openStdin,
   };
 }

@@ -9,6 +9,7 @@ import { type LogQuery, logQueryFields } from '#layer1/logs/wire';
 import { type Run, runSchema } from '../api.ts';
 import type { Context } from '../context.ts';
 import {
+  endWithTerminal,
   findJob,
   joinSockets,
   killJob,
@@ -230,14 +231,19 @@ function registerUpgrades(server: HttpServer, { context, internalKey }: HttpDeps
       handle: async (request, socket, head, match) => {
         const job = await enter(request, match);
         const query = new URL(request.url ?? '', 'http://x').searchParams;
+        const stdin = query.get('stdin') !== 'false';
         const gone = new AbortController();
         socket.once('close', () => gone.abort());
+        let host: Duplex | undefined;
+        const isOver = () => host !== undefined && (host.readableEnded || host.destroyed);
+        if (stdin) endWithTerminal(context, job, { client: socket, isOver });
         await waitForContainer(context, job, gone.signal);
         const attached = await context.host.attach(job.id, {
-          stdin: query.get('stdin') !== 'false',
+          stdin,
           replay: query.get('replay') !== 'false',
         });
-        open(socket, head, { host: attached.socket, headers: { 'x-gantry-tty': attached.tty } });
+        host = attached.socket;
+        open(socket, head, { host, headers: { 'x-gantry-tty': attached.tty } });
       },
     },
     {

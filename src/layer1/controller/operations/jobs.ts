@@ -119,13 +119,8 @@ export async function killJob(
 ): Promise<JobView> {
   const job = await findJob(context, app, reference);
   const status = context.observer.status(job.id);
-  if (job.kind === 'ephemeral') {
-    try {
-      await context.scheduler.stopJob(job.id);
-    } catch (error) {
-      if (!hasCode(error, 'scheduler.jobNotFound')) throw error;
-    }
-  } else if (status?.containerId === undefined)
+  if (job.kind === 'ephemeral') await endOneOff(context, job);
+  else if (status?.containerId === undefined)
     throw controllerErrors.jobNotRunning(
       `${nameOf(job)} of ${app} has no container to send ${signal} to: it is ${stateOf(job, status)}`,
     );
@@ -171,6 +166,33 @@ export async function waitForEnd(
     wasSeen = isSeen;
     await changes.next(signal);
   }
+}
+
+/** One that is gone already is no error. */
+async function endOneOff({ scheduler }: Context, job: Job): Promise<void> {
+  try {
+    await scheduler.stopJob(job.id);
+  } catch (error) {
+    if (!hasCode(error, 'scheduler.jobNotFound')) throw error;
+  }
+}
+
+/** A terminal that is gone ends what runs in it, as everywhere: a window that is closed leaves no container behind. */
+export function endWithTerminal(
+  context: Context,
+  job: Job,
+  { client, isOver }: { client: Duplex; isOver: () => boolean },
+): void {
+  if (job.kind !== 'ephemeral' || !job.spec.tty) return;
+  const hangUp = () => {
+    if (isOver()) return;
+    endOneOff(context, job).catch((error: unknown) =>
+      context.log.warn({ err: error, job: job.id }, 'a one-off goes on without its terminal'),
+    );
+  };
+  // Of a client that is gone the router says only that nothing more comes; a terminal never says so by itself.
+  client.once('end', hangUp);
+  client.once('close', hangUp);
 }
 
 /** Joins two sockets: what one says the other hears, and when one breaks the other ends. */
