@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CollectInput, imagesToCollect } from './decide/collect.ts';
+import { importMarks } from './imported.ts';
 import type { Image } from './wire.ts';
 
 const now = 1_000_000;
@@ -47,6 +48,24 @@ test('what a build left on its way may go, unless somebody has named it too', ()
   assert.deepEqual(collected([anImage(left)]), ['sha256:a']);
   assert.deepEqual(collected([anImage({ ...left, tags: [...left.tags, 'mine:1'] })]), []);
   assert.deepEqual(collected([anImage({ labels: {}, tags: [] })]), []);
+});
+
+test('an imported image may go while it has no name but those it came with', () => {
+  const image = anImage({ labels: {}, tags: ['shop:1', 'shop:2'] });
+  const imported = { ...image, tags: [...image.tags, ...importMarks(image, undefined)] };
+  assert.deepEqual(collected([imported]), ['sha256:a']);
+  assert.deepEqual(collected([imported], { keep: new Set(['sha256:a']) }), []);
+  // The name has moved on to a newer image.
+  const moved = imported.tags.filter((tag) => tag !== 'shop:1');
+  assert.deepEqual(collected([{ ...imported, tags: moved }]), ['sha256:a']);
+  assert.deepEqual(collected([{ ...imported, tags: [...imported.tags, 'mine:1'] }]), []);
+});
+
+test('an imported image that has no name at all may go too', () => {
+  const image = anImage({ labels: {} });
+  const marks = importMarks(image, undefined);
+  assert.equal(marks.length, 1);
+  assert.deepEqual(collected([{ ...image, tags: marks }]), ['sha256:a']);
 });
 
 test('a fresh image stays', () => {

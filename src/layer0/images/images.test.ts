@@ -6,6 +6,7 @@ import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { createAdmission } from './admission.ts';
 import type { BuildOutput, ImageEngine } from './client.ts';
+import { importMarks, isImportedOnly } from './imported.ts';
 import { createImages, importsAtOnce } from './index.ts';
 import { parseReference } from './reference.ts';
 import type { Image } from './wire.ts';
@@ -125,6 +126,49 @@ describe('the collector', () => {
     loading.at(-1)?.();
     await Promise.all(all);
     assert.equal(loading.length, importsAtOnce + 1);
+  });
+
+  test('an import marks what it brought, and nothing that was here before', async () => {
+    const [mine, theirs] = [anImage('mine', 0), anImage('theirs', 0)];
+    const loads = [
+      [{ ...mine, tags: ['mine:1'] }],
+      [
+        { ...mine, tags: ['mine:1'] },
+        { ...theirs, tags: ['shop:1'] },
+      ],
+    ];
+    const { engine } = anEngine([]);
+    const here = new Map([['mine', { ...mine, tags: ['mine:1'] }]]);
+    const runtime = {
+      ...engine,
+      images: async () => [...here.values()],
+      load: async () => {
+        const loaded = loads.pop() ?? [];
+        for (const image of loaded) here.set(image.id, { ...image });
+        return loaded;
+      },
+      async tag(id: string, reference: string) {
+        const image = here.get(id) ?? assert.fail(`there is no ${id}`);
+        here.set(id, { ...image, tags: [...image.tags, reference] });
+      },
+    };
+    const component = createImages({ runtime, clock: new FakeClock(), log: silentLog });
+    const imported = await component.import(undefined as never);
+    assert.deepEqual(imported[1]?.tags, ['shop:1']);
+    assert.deepEqual(here.get('mine')?.tags, ['mine:1']);
+    assert.match(here.get('theirs')?.tags[1] ?? '', /^gantry\/imported:theirs-[0-9a-f]{12}$/);
+    assert.equal(isImportedOnly(here.get('theirs') ?? theirs), true);
+  });
+
+  test('an image that is imported again under another name stays its own', async () => {
+    const image = { ...anImage('a', 0), tags: ['shop:1'] };
+    const once = { ...image, tags: [...image.tags, ...importMarks(image, undefined)] };
+    const again = { ...once, tags: [...once.tags, 'shop:2'] };
+    assert.equal(isImportedOnly(again), false);
+    const marks = importMarks(again, once);
+    assert.equal(marks.length, 1);
+    assert.equal(isImportedOnly({ ...again, tags: [...again.tags, ...marks] }), true);
+    assert.deepEqual(importMarks(once, once), []);
   });
 
   test('an image that is imported again counts as fresh', async () => {

@@ -9,6 +9,7 @@ import { createAdmission } from './admission.ts';
 import type { BuildOutput, ImageEngine } from './client.ts';
 import { imagesToCollect } from './decide/collect.ts';
 import { imageErrors } from './errors.ts';
+import { importMarks } from './imported.ts';
 import type { BuildOptions, CommitOptions, Image } from './wire.ts';
 
 /** Builds at once: each has a memory limit of its own, and two keep two cores busy. */
@@ -72,7 +73,7 @@ export function createImages(deps: ImagesDeps): Images {
     async import(tar) {
       const leave = await imports.enter(stopping.signal);
       try {
-        return (await runtime.load(tar)).map(see);
+        return (await importImages(runtime, tar)).map(see);
       } finally {
         leave();
       }
@@ -105,6 +106,15 @@ export function createImages(deps: ImagesDeps): Images {
     },
     collectOf: (app, keep) => collectImages(deps, firstSeenAt, { keep, minAgeMs: 0, app }),
   };
+}
+
+/** Names and all as the stream has them; the names that mark them are not among the answer's. */
+async function importImages(runtime: ImageEngine, tar: Readable): Promise<Image[]> {
+  const before = new Map((await runtime.images()).map((image) => [image.id, image]));
+  const loaded = await runtime.load(tar);
+  for (const image of loaded)
+    for (const mark of importMarks(image, before.get(image.id))) await runtime.tag(image.id, mark);
+  return loaded;
 }
 
 /** One that cannot be removed does not keep the others: the next pass tries it again. */

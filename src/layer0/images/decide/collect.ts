@@ -1,6 +1,7 @@
-// Which images may go? Pure. Only what Gantry made for an app, or left half-made, is ever named; base images, system
-// images and everything that people brought themselves stay.
+// Which images may go? Pure. Only what Gantry made for an app, imported, or left half-made is ever named; base images,
+// system images and everything that people brought themselves stay.
 
+import { isImportedOnly } from '../imported.ts';
 import { type Image, imageLabels, unfinishedName } from '../wire.ts';
 
 export const intermediateKind = 'intermediate';
@@ -27,10 +28,12 @@ export function imagesToCollect(input: CollectInput): string[] {
     .map((image) => image.id);
 }
 
-function isCollectable({ labels, tags }: Image): boolean {
+function isCollectable(image: Image): boolean {
+  const { labels, tags } = image;
   const kind = labels[imageLabels.kind];
   const isUnfinished = tags.length > 0 && tags.every((tag) => tag.startsWith(`${unfinishedName}:`));
-  return isUnfinished || kind === intermediateKind || labels[imageLabels.app] !== undefined;
+  const isMade = kind === intermediateKind || labels[imageLabels.app] !== undefined;
+  return isMade || isUnfinished || isImportedOnly(image);
 }
 
 /** The date inside an imported image may be years ago: its time on this machine counts. */
