@@ -17,9 +17,8 @@ const app = 'secured';
 const hosts = ['api', 'git', app, 'fresh', 'hello'].map((name) => `${name}.${domain}`).join(' ');
 const files = (text: string) => ({ 'public/index.html': text });
 
-const upWith = (env: Record<string, string>, ...options: string[]) =>
-  machine.must(`cd ${checkout} && script/up ${options.join(' ')}`, { env, timeoutMs: 600_000 });
-const up = (...options: string[]) => upWith({}, ...options);
+const up = (...options: string[]) =>
+  machine.must(`cd ${checkout} && script/up ${options.join(' ')}`, { timeoutMs: 600_000 });
 
 before(async () => {
   for (const name of [app, 'fresh']) await platform.deleteApp(name);
@@ -82,32 +81,49 @@ describe('a domain of its own', () => {
     await platform.untilAnswers(app, 'pushed to the old remote');
   });
 
-  test('serves a certificate that is given', async () => {
+  test('is what names lead to inside of containers, and so is the old one', async () => {
+    const addressOf = async (name: string) => {
+      const { 'web.1': container } = await platform.containers(app);
+      const said = await machine.sh(`docker exec ${container?.id} getent ahostsv4 ${name}`);
+      return said.stdout.split(' ')[0];
+    };
+    const now = await addressOf(`fresh.${domain}`);
+    assert.match(now ?? '', /^10\./);
+    await waitFor('the old name to lead there too', async () => {
+      return (await addressOf('old-name.gantry.localhost')) === now;
+    });
+  });
+
+  test('serves a certificate that is given, of an authority that nobody else knows', async () => {
     const made = '/tmp/given-certificate';
+    const names = `subjectAltName=DNS:${domain},DNS:*.${domain}`;
     await machine.must(
-      `mkdir -p ${made} && openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=given -keyout ${made}/key.pem -out ${made}/cert.pem -addext 'subjectAltName=DNS:${domain},DNS:*.${domain}' 2>&1`,
+      `mkdir -p ${made} && cd ${made} && openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=company -keyout ca.key -out ca.pem -addext basicConstraints=critical,CA:TRUE 2>&1 && openssl req -newkey rsa:2048 -nodes -subj /CN=given -keyout key.pem -out given.csr 2>&1 && echo ${names} >names && openssl x509 -req -in given.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 90 -extfile names -out cert.pem 2>&1`,
     );
-    // No public authority signed it: whoever uses such a one tells Node of it.
-    const trusting = { NODE_EXTRA_CA_CERTS: `${made}/cert.pem` };
     const pair = ['--cert', `${made}/cert.pem`, '--key', `${made}/key.pem`];
-    await upWith(trusting, '--domain', domain, ...pair);
+    await up('--domain', domain, ...pair, '--ca', `${made}/ca.pem`);
     const given = await machine.must(`cat ${made}/cert.pem`);
+    const authority = await machine.must(`cat ${made}/ca.pem`);
     const print = (pem: X509Certificate) => createHash('sha256').update(pem.raw).digest('hex');
     const wanted = print(new X509Certificate(given));
     await waitFor('the given certificate to be served', async () => {
       return print(await certificateOf(`api.${domain}`)) === wanted;
     });
-    assert.equal((await ask(app, given)).status, 200);
-    const again = await upWith(trusting);
+    assert.equal((await ask(app, authority)).status, 200);
+    await machine.must(`rm -r ${made}`);
+    const again = await up();
     assert.match(again, /API: https:\/\/api\.apps\.example\.test/);
     assert.equal(print(await certificateOf(`api.${domain}`)), wanted, 'kept by the next run');
-    await machine.must(`rm -r ${made}`);
+    assert.match(await platform.gantry('apps'), /secured/);
+    const push = await platform.push('fresh', files('pushed by the authority of the company'));
+    assert.equal(push.code, 0, push.stderr);
+    assert.equal((await ask('fresh', authority)).body, 'pushed by the authority of the company');
   });
 });
 
 test('back at the first domain everything answers there, the app that was made meanwhile too', async () => {
   await up('--domain', 'gantry.localhost');
-  await platform.untilAnswers('fresh', 'pushed over HTTPS');
+  await platform.untilAnswers('fresh', 'pushed by the authority of the company');
   await platform.untilAnswers(app, 'pushed to the old remote');
   assert.match(await platform.gantry('info', '-a', app), /http:\/\/secured\.gantry\.localhost\//);
 });

@@ -1,7 +1,6 @@
 // What script/up decides: options, the plan for app gantry, how its two containers are made, which certificate serves.
 
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,6 @@ import { describe, test } from 'node:test';
 import { createMemoryStore } from '#layer0/store/fake';
 import type { App, Release } from '#layer1/controller/wire';
 import type { Route } from '#layer1/router/wire';
-import { ensureOwn, readGiven } from './certificates.ts';
 import { run } from './command.ts';
 import { dnsPlan, hostPlan } from './containers.ts';
 import { missingRoutes, type SeenRoutes } from './domain.ts';
@@ -64,7 +62,7 @@ describe('the options of script/up', () => {
       '--home',
       '/srv/g',
     ];
-    assert.deepEqual(parseUp([...all, '--cert', 'c.pem', '--key', 'k.pem']), {
+    assert.deepEqual(parseUp([...all, '--cert', 'c.pem', '--key', 'k.pem', '--ca', 'a.pem']), {
       home: '/srv/g',
       isBare: true,
       domain: 'apps.example.com',
@@ -72,6 +70,7 @@ describe('the options of script/up', () => {
       httpsPort: 8443,
       certificateFile: 'c.pem',
       keyFile: 'k.pem',
+      caFile: 'a.pem',
     });
     assert.equal(parseUp(['--help']), undefined);
     assert.deepEqual(parseDown(['--yes']), { home: '/var/lib/gantry', isYes: true });
@@ -84,6 +83,7 @@ describe('the options of script/up', () => {
     );
     assert.throws(() => parseUp(['--http-port', '0']), /--http-port 0 is not a port/);
     assert.throws(() => parseUp(['--cert', 'c.pem']), /--cert and --key go together/);
+    assert.throws(() => parseUp(['--ca', 'a.pem']), /--ca is the authority of --cert/);
     assert.throws(() => parseUp(['--frobnicate']), /--frobnicate.*see --help/);
   });
 });
@@ -249,47 +249,6 @@ function hasEngineSocket(): boolean {
   );
 }
 
-describe('certificates', () => {
-  test('of our own authority name the domain and everything below it, and stay while they are good', async () => {
-    await inFolder(async (home) => {
-      const first = await ensureOwn(home, 'apps.example.com');
-      const certificate = new X509Certificate(first.certificatePem);
-      assert.equal(certificate.checkHost('apps.example.com'), 'apps.example.com');
-      assert.notEqual(certificate.checkHost('shop.apps.example.com'), undefined);
-      assert.equal(certificate.checkHost('example.com'), undefined);
-      assert(certificate.verify(new X509Certificate(first.caPem ?? '').publicKey));
-      assert.deepEqual(await ensureOwn(home, 'apps.example.com'), first);
-      assert.equal((await stat(join(home, 'ca'))).mode & 0o777, 0o700);
-    });
-  });
-
-  test('that are given must fit the key and the domain', async () => {
-    await inFolder(async (home) => {
-      await ensureOwn(home, 'apps.example.com');
-      await ensureOwn(home, 'other.example.com');
-      const file = (name: string) => join(home, 'ca', name);
-      const given = await readGiven(
-        file('apps.example.com.crt'),
-        file('apps.example.com.key'),
-        'apps.example.com',
-      );
-      assert.equal(given.certificatePem, await readFile(file('apps.example.com.crt'), 'utf8'));
-      const mixed = readGiven(
-        file('apps.example.com.crt'),
-        file('other.example.com.key'),
-        'apps.example.com',
-      );
-      await assert.rejects(mixed, /is not the key of/);
-      const wrong = readGiven(
-        file('other.example.com.crt'),
-        file('other.example.com.key'),
-        'apps.example.com',
-      );
-      await assert.rejects(wrong, /is not for \*\.apps\.example\.com/);
-    });
-  });
-});
-
 describe('another domain', () => {
   const app = (name: string, more: Partial<App> = {}) =>
     ({ id: `app-${name}`, name, isSystem: false, isDeleting: false, ...more }) as App;
@@ -342,6 +301,10 @@ test('the command-line tool gets a token that the store knows only by its hash, 
     assert(!stored.includes(first.token));
     assert.deepEqual(await ensureCliConfig(person, machine, store), first);
     assert.equal((await stat(join(home, '.config/gantry/config.json'))).mode & 0o777, 0o600);
+    assert.equal(first.caFile, undefined);
+    const trusting = await ensureCliConfig(person, machine, store, 'PEM of an authority');
+    assert.equal(await readFile(trusting.caFile ?? '', 'utf8'), 'PEM of an authority');
+    assert.deepEqual(await ensureCliConfig(person, machine, store), first);
     // Another platform on this machine: its store does not know the token.
     const second = await ensureCliConfig(person, machine, createMemoryStore());
     assert.notEqual(second.token, first.token);
@@ -353,11 +316,13 @@ test('script/down takes its own cluster out of the configuration, and its own co
     const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
     const person = { name: 'ann', home, uid, gid };
     const other = { ...machine, domain: 'apps.example.com' };
-    for (const each of [machine, other]) await ensureCliConfig(person, each, createMemoryStore());
+    for (const each of [machine, other])
+      await ensureCliConfig(person, each, createMemoryStore(), 'PEM');
     await forgetCluster(person, other.domain);
     const left = JSON.parse(await readFile(join(home, '.config/gantry/config.json'), 'utf8'));
     assert.equal(left.current, machine.domain);
     assert.deepEqual(Object.keys(left.clusters), [machine.domain]);
+    assert(!existsSync(join(home, '.config/gantry/apps.example.com.ca.pem')));
     await forgetCluster(person, machine.domain);
     assert(!existsSync(join(home, '.config/gantry')));
     const command = join(home, 'gantry');

@@ -1,6 +1,6 @@
 // The certificate that API, git and apps are served with: a given one, or one of Gantry's own authority in `<home>/ca`.
 
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Certificate } from '#layer1/router/wire';
@@ -10,7 +10,7 @@ import { bootstrapErrors } from './errors.ts';
 export interface CertificateFiles {
   certificatePem: string;
   keyPem: string;
-  /** Of Gantry's own authority, where that signed it: what clients must trust. */
+  /** Of the authority that signed it, where clients must be told to trust it: Gantry's own, or a given one. */
   caPem?: string;
 }
 
@@ -20,18 +20,21 @@ const renewBeforeMs = 30 * dayMs;
 const ownValidityDays = 397;
 const authorityValidityDays = 3650;
 
-/** Reads the pair and checks that it is one, that it is for the domain, and that it is not over. */
-export async function readGiven(
-  certificateFile: string,
-  keyFile: string,
-  domain: string,
-): Promise<CertificateFiles> {
-  const [certificatePem, keyPem] = await Promise.all([
+export interface GivenFiles {
+  certificateFile: string;
+  keyFile: string;
+  caFile: string | undefined;
+}
+
+/** Reads the pair and checks that it is one, that it is for the domain, that it is not over, and that the authority signed it. */
+export async function readGiven(given: GivenFiles, domain: string): Promise<CertificateFiles> {
+  const { certificateFile, keyFile, caFile } = given;
+  const [certificatePem, keyPem, caPem] = await Promise.all([
     readFile(certificateFile, 'utf8'),
     readFile(keyFile, 'utf8'),
+    caFile === undefined ? undefined : readFile(caFile, 'utf8'),
   ]);
   const certificate = parseCertificate(certificatePem, certificateFile);
-  const { createPrivateKey } = await import('node:crypto');
   if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) {
     throw bootstrapErrors.option(`${keyFile} is not the key of ${certificateFile}`);
   }
@@ -43,7 +46,40 @@ export async function readGiven(
   if (Date.parse(certificate.validTo) < Date.now()) {
     throw bootstrapErrors.option(`${certificateFile} ended on ${certificate.validTo}`);
   }
-  return { certificatePem, keyPem };
+  if (caPem === undefined || caFile === undefined) return { certificatePem, keyPem };
+  if (!isIssuedBy(parseAll(certificatePem, certificateFile), parseAll(caPem, caFile))) {
+    throw bootstrapErrors.option(
+      `${caFile} did not sign ${certificateFile}: clients that trust the one would refuse the other; if a certificate is missing between them, put it behind the first one in ${certificateFile}`,
+    );
+  }
+  return { certificatePem, keyPem, caPem };
+}
+
+/** Each certificate of the chain is signed by the next one, and one of them by an authority, or is one itself. */
+function isIssuedBy(
+  chain: readonly X509Certificate[],
+  authorities: readonly X509Certificate[],
+): boolean {
+  for (const [index, certificate] of chain.entries()) {
+    const known = authorities.some(
+      (authority) =>
+        authority.fingerprint256 === certificate.fingerprint256 || signed(authority, certificate),
+    );
+    if (known) return true;
+    const next = chain[index + 1];
+    if (next === undefined || !signed(next, certificate)) return false;
+  }
+  return false;
+}
+
+function signed(issuer: X509Certificate, certificate: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+const pemPattern = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function parseAll(pem: string, file: string): X509Certificate[] {
+  return (pem.match(pemPattern) ?? [pem]).map((one) => parseCertificate(one, file));
 }
 
 function parseCertificate(pem: string, file: string): X509Certificate {

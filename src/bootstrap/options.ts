@@ -12,6 +12,8 @@ export interface UpOptions {
   httpsPort?: number;
   certificateFile?: string;
   keyFile?: string;
+  /** Of the authority that signed it, where machines do not know that one. */
+  caFile?: string;
 }
 
 export const upHelp = `Usage: script/up [options]
@@ -22,6 +24,7 @@ Brings Gantry up on this machine, or up to this checkout's version. Nothing that
   --domain NAME         serve API, git and apps under NAME over HTTPS, for other machines too (default: gantry.localhost)
   --cert FILE           with --domain: certificate chain for NAME and *.NAME, PEM (default: one of Gantry's own authority)
   --key FILE            with --cert: its private key, PEM
+  --ca FILE             with --cert: the authority that signed it, PEM, when other machines do not know it by themselves
   --http-port PORT      (default: 80 when free, else the next free one from 8080)
   --https-port PORT     (default: 443 when free, else the next free one from 8443)
   --home FOLDER         where everything is kept (default: /var/lib/gantry)
@@ -47,6 +50,7 @@ export function parseUp(args: string[]): UpOptions | undefined {
     domain: { type: 'string' },
     cert: { type: 'string' },
     key: { type: 'string' },
+    ca: { type: 'string' },
     'http-port': { type: 'string' },
     'https-port': { type: 'string' },
     home: { type: 'string' },
@@ -62,6 +66,10 @@ export function parseUp(args: string[]): UpOptions | undefined {
   if ((certificateFile === undefined) !== (keyFile === undefined)) {
     throw bootstrapErrors.option('--cert and --key go together');
   }
+  const caFile = text('ca');
+  if (caFile !== undefined && certificateFile === undefined) {
+    throw bootstrapErrors.option('--ca is the authority of --cert: give that one too');
+  }
   const httpPort = parsePort('--http-port', text('http-port'));
   const httpsPort = parsePort('--https-port', text('https-port'));
   return {
@@ -71,6 +79,7 @@ export function parseUp(args: string[]): UpOptions | undefined {
     ...(httpPort ? { httpPort } : {}),
     ...(httpsPort ? { httpsPort } : {}),
     ...(certificateFile && keyFile ? { certificateFile, keyFile } : {}),
+    ...(caFile ? { caFile } : {}),
   };
 }
 

@@ -15,11 +15,10 @@ import {
   keptImageKey,
   keptImagePrefix,
 } from '#layer1/controller/wire';
-import { type Certificate, certificateKey } from '#layer1/router/wire';
-import { type CertificateFiles, certificateRecord, ensureOwn, readGiven } from './certificates.ts';
 import { run } from './command.ts';
 import { dnsPlan, ensureContainer, hostPlan } from './containers.ts';
 import { ensureRoutes } from './domain.ts';
+import { ensureCertificate } from './ensure-certificate.ts';
 import { ensureImages, imageId, type PlatformImages } from './images.ts';
 import {
   applyPlan,
@@ -50,11 +49,12 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
   const images = await ensureImages(checkout, progress);
   const layer0 = await startLayer0(machine, images, progress);
   try {
-    const caFile = await ensureCertificate(options, machine, layer0);
+    const caPem = await ensureCertificate(options, machine, layer0);
     await startSystemApp({ machine, images, layer0, progress });
     await installCommand(checkout);
     const person = await findPerson(deps.env);
-    const cluster = await ensureCliConfig(person, machine, layer0.store, caFile);
+    const trusted = machine.isTls ? caPem : undefined;
+    const cluster = await ensureCliConfig(person, machine, layer0.store, trusted);
     await progress.step('waiting for the API', () => waitForApi(cluster));
     const known = await layer0.store.get<{ app: string }>(appNameKey(sampleApp));
     const sample = known && (await layer0.store.get<App>(appKey(known.value.app)))?.value;
@@ -107,38 +107,6 @@ async function startLayer0(
     await store.close();
   };
   return { store, host, close };
-}
-
-/** The certificate for the domain into the store, where the router finds it. Answers the file clients must trust. */
-async function ensureCertificate(
-  options: UpOptions,
-  machine: Machine,
-  { store, host }: Layer0,
-): Promise<string | undefined> {
-  const { certificateFile, keyFile } = options;
-  const known = await store.get<Certificate>(certificateKey(machine.domain));
-  const isGiven = certificateFile !== undefined && keyFile !== undefined;
-  const files: CertificateFiles = isGiven
-    ? await readGiven(certificateFile, keyFile, machine.domain)
-    : await ensureOwn(machine.home, machine.domain);
-  const own = isGiven ? undefined : join(machine.home, 'ca', 'ca.crt');
-  if (known?.value.certificatePem === files.certificatePem) return machine.isTls ? own : undefined;
-  // A certificate given in an earlier run stays until another one is given.
-  const earlier = known?.value.certificatePem;
-  if (!isGiven && earlier !== undefined && !(await isOwn(earlier, files.caPem))) return undefined;
-  const sealed = await host.seal(`certificate/${machine.domain}`, files.keyPem);
-  const record = certificateRecord(machine.domain, files, sealed);
-  await store.txn({
-    compare: [],
-    operations: [{ put: certificateKey(machine.domain), value: record }],
-  });
-  return machine.isTls ? own : undefined;
-}
-
-async function isOwn(certificatePem: string, caPem: string | undefined): Promise<boolean> {
-  if (caPem === undefined) return false;
-  const { X509Certificate } = await import('node:crypto');
-  return new X509Certificate(certificatePem).verify(new X509Certificate(caPem).publicKey);
 }
 
 interface StartOptions {

@@ -52,7 +52,7 @@ export async function ensureCliConfig(
   person: Person,
   machine: Machine,
   store: Store,
-  caFile?: string,
+  caPem?: string,
 ): Promise<CliCluster> {
   const path = join(person.home, '.config/gantry/config.json');
   const config = await readCliConfig(path);
@@ -70,11 +70,22 @@ export async function ensureCliConfig(
     token,
     // This machine is the cluster: its tool needs no DNS.
     address: '127.0.0.1',
-    ...(caFile ? { caFile } : {}),
+    ...(caPem === undefined ? {} : { caFile: await writeAuthority(person, name, caPem) }),
   };
   const next: CliConfig = { current: name, clusters: { ...config.clusters, [name]: cluster } };
   await writeOwned(path, `${JSON.stringify(next, null, 2)}\n`, person);
   return cluster;
+}
+
+/** Beside the configuration: the folder where the platform keeps its own copy is for root alone. */
+async function writeAuthority(person: Person, cluster: string, pem: string): Promise<string> {
+  const path = authorityPath(person, cluster);
+  await writeOwned(path, pem, person);
+  return path;
+}
+
+function authorityPath({ home }: Person, cluster: string): string {
+  return join(home, '.config/gantry', `${cluster}.ca.pem`);
 }
 
 /** The platform is gone: its entry goes, and with the last one the folder. */
@@ -84,6 +95,7 @@ export async function forgetCluster(person: Person, name: string): Promise<void>
   const { [name]: _gone, ...others } = clusters;
   const [next] = Object.keys(others);
   if (next === undefined) return rm(dirname(path), { recursive: true, force: true });
+  await rm(authorityPath(person, name), { force: true });
   const config: CliConfig = { current: current === name ? next : current, clusters: others };
   await writeOwned(path, `${JSON.stringify(config, null, 2)}\n`, person);
 }
@@ -115,7 +127,7 @@ async function readCliConfig(path: string): Promise<CliConfig> {
   }
 }
 
-/** Only the person reads it: it holds a token. */
+/** Only the person reads it: the configuration holds a token. */
 async function writeOwned(path: string, text: string, person: Person): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await writeFile(`${path}.part`, text, { mode: 0o600 });
