@@ -43,4 +43,9 @@ export const networkErrors = defineErrors('network', {
     retry: true,
     doc: 'iptables is missing or refused a rule. Apps are not started without their firewall; the message has its words.',
   },
+  overlay: {
+    status: 500,
+    retry: true,
+    doc: 'The tunnels between machines could not be set up; the message has the words of ip or bridge. Containers of one machine reach each other all the same.',
+  },
 });

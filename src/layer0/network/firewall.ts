@@ -1,7 +1,6 @@
 // From an app's container only DNS and the router answer on this machine: the chain that says so, kept in place.
-// The only code of layer 0 that starts processes: iptables, of the flavour that holds Docker's own chains.
+// iptables is of the flavour that holds Docker's own chains.
 
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Log } from '#core/log';
 import {
@@ -14,6 +13,7 @@ import {
   removeText,
 } from './decide/rules.ts';
 import { networkErrors } from './errors.ts';
+import { type RunCommand, runCommand } from './run-command.ts';
 
 export type { FirewallConfig } from './decide/rules.ts';
 
@@ -24,9 +24,6 @@ export interface Firewall {
   remove(): Promise<void>;
   status(): Record<string, unknown>;
 }
-
-/** Runs a program with text on its stdin and answers its stdout; rejects when it fails. */
-export type RunCommand = (file: string, args: string[], input?: string) => Promise<string>;
 
 /** What the firewall needs of the machine it is on; tests have one of their own. */
 export interface FirewallMachine {
@@ -42,7 +39,6 @@ export interface FirewallDeps {
 
 /** What a distribution may call it; the plain name may be either flavour. */
 const flavours = ['-nft', '-legacy', ''];
-const timeoutMs = 10_000;
 
 export function createFirewall(deps: FirewallDeps, config: FirewallConfig): Firewall {
   return new IptablesFirewall(deps.machine ?? thisMachine, deps.log, config);
@@ -173,16 +169,6 @@ async function attempt(run: RunCommand, file: string, args: string[], input?: st
     throw networkErrors.firewall(`${file} ${args.join(' ')} failed: ${words}`, { cause });
   }
 }
-
-const runCommand: RunCommand = (file, args, input) =>
-  new Promise((resolve, reject) => {
-    const child = execFile(file, args, { timeout: timeoutMs }, (error, stdout, stderr) => {
-      if (error) reject(new Error(stderr.trim() || error.message, { cause: error }));
-      else resolve(stdout);
-    });
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.end(input);
-  });
 
 const thisMachine: FirewallMachine = {
   run: runCommand,
