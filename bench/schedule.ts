@@ -4,7 +4,8 @@
 import { type Random, seededRandom } from '#core/random';
 import { aContext, aJob, aSpec, aState, gigabyte, limits } from '#layer0/scheduler/fake';
 import type { Job } from '#layer0/scheduler/wire';
-import { demandOf, fits } from '../src/layer0/scheduler/decide/filters.ts';
+import { demandOf } from '../src/layer0/scheduler/decide/demand.ts';
+import { fitting } from '../src/layer0/scheduler/decide/filters.ts';
 import { placeJob } from '../src/layer0/scheduler/decide/place-job.ts';
 import { placePending } from '../src/layer0/scheduler/decide/place-pending.ts';
 import { PlanBoard } from '../src/layer0/scheduler/decide/plan-board.ts';
@@ -148,33 +149,30 @@ const binpack = ours('binpack');
 const spread = ours('spread');
 
 const firstFit: Choose = (board, job) => {
-  const demand = demandOf(job, offered);
-  for (let place = 0; place < board.size; place++) {
-    const host = board.at(place);
-    if (host && fits(demand, host)) return host.id;
-  }
+  const fits = fitting(demandOf(board, job, offered));
+  for (let slot = 0; slot < board.size; slot++) if (fits(slot)) return board.at(slot)?.id;
   return undefined;
 };
 
 /** Where least of both is left over. */
 const bestFit: Choose = (board, job) => {
-  const demand = demandOf(job, offered);
-  let best: { id: string; left: number } | undefined;
-  for (let place = 0; place < board.size; place++) {
-    const host = board.at(place);
-    if (!host || !fits(demand, host)) continue;
-    const left = 2 - host.memoryBytes / hostMemory - host.cpuMillis / hostCpu;
-    if (!best || left < best.left) best = { id: host.id, left };
+  const fits = fitting(demandOf(board, job, offered));
+  let best = -1;
+  let least = Number.POSITIVE_INFINITY;
+  for (let slot = 0; slot < board.size; slot++) {
+    if (!fits(slot)) continue;
+    const left = 2 - board.memoryBytes(slot) / hostMemory - board.cpuMillis(slot) / hostCpu;
+    if (left < least) [best, least] = [slot, left];
   }
-  return best?.id;
+  return board.at(best)?.id;
 };
 
 function randomFit(random: Random): Choose {
   return (board, job) => {
-    const demand = demandOf(job, offered);
+    const fits = fitting(demandOf(board, job, offered));
     for (let tries = 0; tries < 100; tries++) {
-      const host = board.at(Math.floor(random() * board.size));
-      if (host && fits(demand, host)) return host.id;
+      const slot = Math.floor(random() * board.size);
+      if (fits(slot)) return board.at(slot)?.id;
     }
     return undefined;
   };
@@ -207,11 +205,8 @@ function services(random: Random, count: number): Job[] {
 function largestGap({ hosts }: Size, jobs: Job[], choose: Choose): number {
   const { board } = place({ hosts: Math.ceil(hosts / 50), jobs: jobs.length }, jobs, choose);
   const gaps = [...new Set(jobs.map(({ app }) => app))].map((app) => {
-    const group = `${app}/rel-1/web`;
-    const counts = Array.from(
-      { length: board.size },
-      (_, at) => board.at(at)?.groups.get(group) ?? 0,
-    );
+    const [, placed] = board.ofGroup(`${app}/rel-1/web`);
+    const counts = Array.from({ length: board.size }, (_, slot) => placed.get(slot) ?? 0);
     return Math.max(...counts) - Math.min(...counts);
   });
   return Math.max(...gaps);
@@ -225,6 +220,6 @@ function lowerBound(jobs: Job[]): number {
 }
 
 function hostsUsed(board: PlanBoard): number {
-  const jobs = Array.from({ length: board.size }, (_, at) => board.at(at)?.jobs ?? 0);
+  const jobs = Array.from({ length: board.size }, (_, slot) => board.jobs(slot));
   return jobs.filter((count) => count > 0).length;
 }

@@ -1,6 +1,7 @@
 // What a host says about itself and its jobs. One key, one writer:
 //   hosts/<id>               the machine itself: who it is, what it has           (host agent)
 //   host/alive/<id>          present while the agent's lease lives                (host agent, lease)
+//   host/load/<id>           how busy it is, by its own measure                   (host agent)
 //   host/tags/<id>           what an operator says about it                       (operator, through the API)
 //   host/status/<jobId>      how far a job is, here                               (the host it is placed on)
 
@@ -8,6 +9,7 @@ import { oneOf, type Static, Type } from '#core/schema';
 
 export const hostPrefix = 'hosts/';
 export const hostAlivePrefix = 'host/alive/';
+export const hostLoadPrefix = 'host/load/';
 export const hostTagsPrefix = 'host/tags/';
 export const statusPrefix = 'host/status/';
 export const hostKey = (id: string) => `${hostPrefix}${id}`;
@@ -25,6 +27,16 @@ export const hostSchema = Type.Object({
   registeredAt: Type.Integer(),
 });
 export type Host = Static<typeof hostSchema>;
+
+/** What a host measures, besides what its jobs were promised. */
+export const hostLoadSchema = Type.Object({
+  busyPercent: Type.Integer({
+    minimum: 0,
+    maximum: 100,
+    description: 'The larger of the shares of processor time and of memory that are in use.',
+  }),
+});
+export type HostLoad = Static<typeof hostLoadSchema>;
 
 /** pending and placed are the scheduler's words (no status yet); these are the host's. `(attempt, state)` only grows. */
 export const jobStates = [

@@ -15,6 +15,7 @@ import {
   type JobSpec,
   jobKey,
   jobPrefix,
+  type PlacementRules,
 } from './wire.ts';
 
 export { isEnded, stateOf } from './state.ts';
@@ -30,6 +31,7 @@ export interface EphemeralRequest {
   spec: JobSpec;
   priority?: number;
   placement?: Job['placement'];
+  rules?: PlacementRules;
   /** Written in the transaction that makes the job: what its owner says about it. */
   alongside?: (job: string) => Operation[];
 }

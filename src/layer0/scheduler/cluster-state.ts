@@ -5,13 +5,15 @@ import { parser } from '#core/schema';
 import {
   type Host,
   hostAlivePrefix,
+  hostLoadPrefix,
+  hostLoadSchema,
   hostPrefix,
   hostSchema,
   hostTagsPrefix,
   type JobStatus,
   statusPrefix,
 } from '#layer0/host/wire';
-import { HostUsage } from './host-usage.ts';
+import { HostIndex, type KnownHost } from './host-index.ts';
 import { isEnded } from './state.ts';
 import {
   appClaimPrefix,
@@ -51,11 +53,16 @@ export interface KnownClaim {
 }
 
 const readHost = parser(hostSchema);
+const readLoad = parser(hostLoadSchema);
 const readFormation = parser(formationSchema);
 const readJob = parser(jobSchema);
 
 export class ClusterState {
-  readonly hosts = new Map<string, HostUsage>();
+  readonly hosts = new Map<string, KnownHost>();
+  /** The same hosts, as placement reads them. */
+  readonly index = new HostIndex();
+  /** Hosts without a lease. */
+  readonly away = new Set<KnownHost>();
   readonly jobs = new Map<string, KnownJob>();
   readonly formations = new Map<string, KnownFormation>();
   readonly claims = new Map<string, KnownClaim>();
@@ -65,8 +72,6 @@ export class ClusterState {
   readonly pending = { service: new Set<string>(), ephemeral: new Set<string>() };
   /** One-off jobs whose record waits to be removed. */
   readonly endedEphemeral = new Set<string>();
-  /** The hosts once more, in an order that placement can start anywhere in. */
-  readonly hostList: HostUsage[] = [];
   /** Grows with every fact about a host: it can concern every app. */
   hostsVersion = 0;
   /** Grows whenever a job that found no place might find one now. */
@@ -101,6 +106,7 @@ export class ClusterState {
     } else if (key.startsWith(hostAlivePrefix))
       this.#setAlive(key.slice(hostAlivePrefix.length), true);
     else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), value);
+    else if (key.startsWith(hostLoadPrefix)) this.#setLoad(key.slice(hostLoadPrefix.length), value);
     else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), value);
   }
 
@@ -112,6 +118,8 @@ export class ClusterState {
     else if (key.startsWith(hostAlivePrefix))
       this.#setAlive(key.slice(hostAlivePrefix.length), false);
     else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), {});
+    else if (key.startsWith(hostLoadPrefix))
+      this.#setLoad(key.slice(hostLoadPrefix.length), undefined);
     else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), undefined);
     else this.claims.delete(key);
   }
@@ -131,7 +139,7 @@ export class ClusterState {
       ...this.formations.keys(),
       ...this.claims.keys(),
       ...hosts.filter(({ isAlive }) => isAlive).map(({ id }) => hostAlivePrefix + id),
-      ...hosts.map(({ id }) => hostTagsPrefix + id),
+      ...hosts.flatMap(({ id }) => [hostTagsPrefix + id, hostLoadPrefix + id]),
       ...hosts.filter(({ record }) => record).map(({ id }) => hostPrefix + id),
     ];
   }
@@ -181,7 +189,7 @@ export class ClusterState {
     if (job.host !== undefined) {
       const host = this.#host(job.host);
       host.records++;
-      if (!hasEnded) host.add(job);
+      if (!hasEnded) this.index.add(host, job);
     } else if (job.desired === 'up' || job.kind === 'ephemeral') {
       this.pending[job.kind].add(job.id);
       this.pendingVersion++;
@@ -198,7 +206,7 @@ export class ClusterState {
     if (job.host !== undefined) {
       const host = this.#host(job.host);
       host.records--;
-      if (!isEnded(job, status)) host.remove(job);
+      if (!isEnded(job, status)) this.index.remove(host, job);
       this.#forgetHost(host);
     }
     this.pending[job.kind].delete(job.id);
@@ -227,12 +235,12 @@ export class ClusterState {
     this.dirtyApps.add(known.app);
   }
 
-  #host(id: string): HostUsage {
+  #host(id: string): KnownHost {
     const known = this.hosts.get(id);
     if (known) return known;
-    const host = new HostUsage(id, this.#now());
+    const host = this.index.enter(id, this.#now());
     this.hosts.set(id, host);
-    host.place = this.hostList.push(host) - 1;
+    this.away.add(host);
     return host;
   }
 
@@ -246,6 +254,8 @@ export class ClusterState {
     const host = this.#host(id);
     if (isAlive) host.awaySince = undefined;
     else host.awaySince ??= this.#now();
+    if (isAlive) this.away.delete(host);
+    else this.away.add(host);
     this.#hostsChanged(host);
   }
 
@@ -256,19 +266,24 @@ export class ClusterState {
     this.#hostsChanged(host);
   }
 
-  #hostsChanged(host: HostUsage): void {
+  /** No news for jobs that wait: it changes which host is best, not which could take them. */
+  #setLoad(id: string, value: unknown): void {
+    const host = this.hosts.get(id);
+    if (host) this.index.busyPercent[host.slot] = readLoad.check(value) ? value.busyPercent : 0;
+  }
+
+  #hostsChanged(host: KnownHost): void {
     this.capacityVersion++;
     this.hostsVersion++;
+    this.index.refresh(host);
     this.#forgetHost(host);
   }
 
-  #forgetHost(host: HostUsage): void {
+  #forgetHost(host: KnownHost): void {
     const isNothing = !host.record && !host.isAlive && host.records === 0;
     if (!isNothing || Object.keys(host.tags).length > 0) return;
     this.hosts.delete(host.id);
-    const last = this.hostList.pop();
-    if (!last || last === host) return;
-    this.hostList[host.place] = last;
-    last.place = host.place;
+    this.away.delete(host);
+    this.index.leave(host);
   }
 }

@@ -47,8 +47,8 @@ export const schedulerSettings = {
   }),
   candidateHosts: numberSetting({
     env: 'GANTRY_SCHEDULER_CANDIDATE_HOSTS',
-    doc: 'How many fitting hosts one placement compares; more is a better choice and a slower one.',
-    fallback: 512,
+    doc: 'How many fitting hosts one placement compares before it asks all of them; more is a better choice and a slower one.',
+    fallback: 100,
     min: 1,
     max: 100_000,
   }),
@@ -64,5 +64,5 @@ export const defaultSchedulerConfig: SchedulerConfig = {
   hostLossGraceMs: 30_000,
   ephemeralKeepMs: 3_600_000,
   electionTtlMs: 10_000,
-  candidateHosts: 512,
+  candidateHosts: 100,
 };

@@ -4,6 +4,7 @@ import {
   type Host,
   hostAlivePrefix,
   hostKey,
+  hostLoadPrefix,
   hostTagsPrefix,
   type JobStatus,
   statusKey,
@@ -113,7 +114,7 @@ export const limits = {
   cpuOvercommitPercent: 400,
   memoryOvercommitPercent: 100,
   pidsPerHost: 10_000,
-  candidateHosts: 512,
+  candidateHosts: 100,
 };
 
 export function aContext(change: Partial<DecideContext> = {}): DecideContext {
@@ -128,7 +129,11 @@ export function aContext(change: Partial<DecideContext> = {}): DecideContext {
 }
 
 export interface StateOptions {
-  hosts?: (Partial<Host> & { isAway?: boolean; tags?: Record<string, string> })[];
+  hosts?: (Partial<Host> & {
+    isAway?: boolean;
+    tags?: Record<string, string>;
+    busyPercent?: number;
+  })[];
   jobs?: (Partial<Job> & { status?: Partial<JobStatus> })[];
   formations?: Formation[];
 }
@@ -139,10 +144,11 @@ export function aState({ hosts = [], jobs = [], formations = [] }: StateOptions)
   let modRevision = 0;
   const put = (key: string, value: unknown) =>
     state.put({ key, value, modRevision: ++modRevision });
-  for (const { isAway, tags, ...host } of hosts) {
+  for (const { isAway, tags, busyPercent, ...host } of hosts) {
     const record = aHost(host);
     put(hostKey(record.id), record);
     if (tags) put(`${hostTagsPrefix}${record.id}`, tags);
+    if (busyPercent !== undefined) put(`${hostLoadPrefix}${record.id}`, { busyPercent });
     if (!isAway) put(`${hostAlivePrefix}${record.id}`, {});
   }
   for (const formation of formations)

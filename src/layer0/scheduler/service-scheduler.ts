@@ -67,7 +67,7 @@ function waitVersion(state: ClusterState): string {
 /** Changes with every fact about a host, and when one that is away begins to count as lost. */
 function hostsVersion(state: ClusterState, context: DecideContext): string {
   let lost = 0;
-  for (const host of state.hostList) if (!host.isAlive && isLost(state, host.id, context)) lost++;
+  for (const { id } of state.away) if (isLost(state, id, context)) lost++;
   return `${state.hostsVersion}/${lost}`;
 }
 

@@ -1,7 +1,7 @@
 // What a job's record and its host's status say together, in the words of the job's life.
 
 import type { JobState, JobStatus } from '#layer0/host/wire';
-import type { Job, JobSpec } from './wire.ts';
+import type { Constraint, Job, JobSpec } from './wire.ts';
 
 /** The one state that people see: the scheduler's word until the host has one. */
 export function stateOf(job: Job, status: JobStatus | undefined): JobState {
@@ -19,6 +19,30 @@ export function isEnded(job: Job, status: JobStatus | undefined): boolean {
 /** Jobs that replace one another: what `spread` spreads and what one-per-host allows once. */
 export function groupOf(job: Pick<Job, 'app' | 'release' | 'type'>): string {
   return `${job.app}/${job.release}/${job.type}`;
+}
+
+/** The same process type of an app, whichever the release: what affinity is about. */
+export function kindOf({ app, type }: { app: string; type: string }): string {
+  return `${app}/${type}`;
+}
+
+export function matchesTags(has: Record<string, string>, wanted: Record<string, string>): boolean {
+  for (const name in wanted) if (has[name] !== wanted[name]) return false;
+  return true;
+}
+
+export function matchesConstraint(has: Record<string, string>, constraint: Constraint): boolean {
+  const value = has[constraint.tag];
+  switch (constraint.operator) {
+    case 'exists':
+      return value !== undefined;
+    case 'absent':
+      return value === undefined;
+    case 'in':
+      return value !== undefined && (constraint.values ?? []).includes(value);
+    case 'not-in':
+      return value === undefined || !(constraint.values ?? []).includes(value);
+  }
 }
 
 /** Ports that a job takes from its host, as `80/tcp`. */

@@ -104,6 +104,49 @@ export const jobSpecSchema = Type.Object({
 });
 export type JobSpec = Static<typeof jobSpecSchema>;
 
+export const constraintSchema = Type.Object({
+  tag: Type.String({ minLength: 1, description: 'Name of a host tag.' }),
+  operator: oneOf('in', 'not-in', 'exists', 'absent'),
+  values: Type.Optional(
+    Type.Array(Type.String(), {
+      description: 'With in and not-in. A host without the tag has none.',
+    }),
+  ),
+});
+export type Constraint = Static<typeof constraintSchema>;
+
+export const neighbourRuleSchema = Type.Object({
+  type: Type.String({ description: 'A process type, whichever its release.' }),
+  app: Type.Optional(Type.String({ description: 'Id of its app; the own one when absent.' })),
+  isRequired: Type.Boolean({ description: 'Rather no place than another one; else a wish.' }),
+});
+export type NeighbourRule = Static<typeof neighbourRuleSchema>;
+
+/** Where jobs of a process type may be and would rather be. They count when a job is placed and never move it. */
+export const placementRulesSchema = Type.Object({
+  spreadBy: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'A host tag, e.g. `zone`: as many jobs of the group for each of its values, before hosts are compared.',
+    }),
+  ),
+  constraints: Type.Optional(
+    Type.Array(constraintSchema, { description: 'All must hold, besides the tags of the spec.' }),
+  ),
+  near: Type.Optional(
+    Type.Array(neighbourRuleSchema, { description: 'On hosts that run one of each.' }),
+  ),
+  apart: Type.Optional(
+    Type.Array(neighbourRuleSchema, {
+      description:
+        'On hosts that run none; where it is required, they do not come to this one, either.',
+    }),
+  ),
+});
+
+export type PlacementRules = Static<typeof placementRulesSchema>;
+
 export const formationSchema = Type.Object({
   app: Type.String(),
   appName: Type.String({ description: 'Names in discovery: `web.<appName>`.' }),
@@ -118,6 +161,7 @@ export const formationSchema = Type.Object({
         description: 'One on every host instead of `quantity` in all; 0 is none.',
       }),
       placement: oneOf('spread', 'binpack'),
+      rules: Type.Optional(placementRulesSchema),
       spec: jobSpecSchema,
     }),
   ),
@@ -144,6 +188,7 @@ export const jobSchema = Type.Object({
   isOnePerHost: Type.Optional(
     Type.Boolean({ description: 'Never two of its release and type on one host.' }),
   ),
+  rules: Type.Optional(placementRulesSchema),
   pendingReason: Type.Optional(
     Type.String({
       description: 'Why it is not placed, for people: `no host matches tag disk=ssd (2 hosts)`.',

@@ -3,8 +3,8 @@
 
 import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
 import type { ClusterState, KnownFormation, KnownJob } from '../cluster-state.ts';
-import type { Claimant, HostUsage } from '../host-usage.ts';
-import { groupOf, isEnded } from '../state.ts';
+import type { Claimant, KnownHost } from '../host-index.ts';
+import { groupOf, isEnded, matchesConstraint, matchesTags } from '../state.ts';
 import { appClaimKey, type Formation, formationKey, type Job } from '../wire.ts';
 import { isLost } from './lost-hosts.ts';
 import { type Placement, placeJob } from './place-job.ts';
@@ -206,20 +206,21 @@ function isRemovable({ job, status }: KnownJob, state: ClusterState): boolean {
 function newJob(
   formation: Formation,
   type: string,
-  { spec, placement, isOnePerHost }: Process,
+  { spec, placement, isOnePerHost, rules }: Process,
 ): Omit<NewJob, 'index'> {
   const { app, appName, release, releaseVersion, priority } = formation;
   return {
     kind: 'service',
     ...{ app, appName, release, releaseVersion, type, spec, priority, placement },
     ...(isOnePerHost ? { isOnePerHost } : {}),
+    ...(rules ? { rules } : {}),
     desired: 'up',
   };
 }
 
-function matches(host: HostUsage, { spec }: Process): boolean {
-  if (!host.record) return false;
-  return Object.entries(spec.tags).every(([name, value]) => host.tags[name] === value);
+function matches({ record, tags }: KnownHost, { spec, rules }: Process): boolean {
+  if (!record || !matchesTags(tags, spec.tags)) return false;
+  return (rules?.constraints ?? []).every((constraint) => matchesConstraint(tags, constraint));
 }
 
 /** Placeless, then unhealthy, then newest. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { aProcess, aSpec, aState, gigabyte, limits } from '../fake.ts';
-import type { Claimant } from '../host-usage.ts';
+import type { Claimant } from '../host-index.ts';
 import type { JobSpec } from '../wire.ts';
 import { formatBytes } from './filters.ts';
 import { placeJob } from './place-job.ts';

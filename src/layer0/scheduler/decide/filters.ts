@@ -1,94 +1,128 @@
 // Which hosts can take a job? Each filter tests and explains, so that the reason shown is the reason that decided.
 
-import type { Claimant, HostUsage } from '../host-usage.ts';
-import { groupOf, hostPortsOf } from '../state.ts';
-import type { PlacementLimits } from './steps.ts';
-
-/** One job's demand, unfolded once and tested against many hosts. */
-export interface Demand {
-  job: Claimant;
-  memoryBytes: number;
-  cpuMillis: number;
-  pids: number;
-  ports: string[];
-  tags: [string, string][];
-  group: string;
-  limits: PlacementLimits;
-}
+import { matchesConstraint, matchesTags } from '../state.ts';
+import type { Constraint, NeighbourRule } from '../wire.ts';
+import { type Demand, freeCpuMillis, freeMemoryBytes, peersOn } from './demand.ts';
 
 interface Filter {
-  fits(demand: Demand, host: HostUsage): boolean;
+  /** False where the demand says nothing about it: then no host is asked. */
+  isAsked(demand: Demand): boolean;
+  fits(demand: Demand, slot: number): boolean;
   /** One clause about the hosts that failed here and nowhere before. */
-  explain(demand: Demand, rejected: HostUsage[]): string;
+  explain(demand: Demand, rejected: number[]): string;
 }
 
-export function demandOf(job: Claimant, limits: PlacementLimits): Demand {
-  const { memoryBytes, cpuMillis, pids } = job.spec.resources;
-  const ports = hostPortsOf(job.spec);
-  const tags = Object.entries(job.spec.tags);
-  return { job, memoryBytes, cpuMillis, pids, ports, tags, group: groupOf(job), limits };
-}
-
-export function freeMemoryBytes(host: HostUsage, limits: PlacementLimits): number {
-  const offered = host.record?.memoryBytes ?? 0;
-  return (offered * limits.memoryOvercommitPercent) / 100 - host.memoryBytes;
-}
-
-export function freeCpuMillis(host: HostUsage, limits: PlacementLimits): number {
-  return ((host.record?.cpuMillis ?? 0) * limits.cpuOvercommitPercent) / 100 - host.cpuMillis;
-}
+const always = () => true;
 
 const hostIsThere: Filter = {
-  fits: (_, host) => host.isAlive && host.record !== undefined,
-  explain: (_, rejected) => `${plural(rejected.length)} away (${names(rejected)})`,
+  isAsked: always,
+  fits: ({ board }, slot) => board.index.isThere[slot] === 1,
+  explain: (demand, rejected) => `${plural(rejected.length)} away (${names(demand, rejected)})`,
 };
 
 const tagsMatch: Filter = {
-  fits: ({ tags }, host) => tags.every(([name, value]) => host.tags[name] === value),
+  isAsked: ({ tags }) => tags.length > 0,
+  fits: ({ board, job }, slot) => matchesTags(board.at(slot)?.tags ?? {}, job.spec.tags),
   explain({ tags }, rejected) {
     const wanted = tags.map(([name, value]) => `${name}=${value}`).join(', ');
     return `no host matches tag ${wanted} (${plural(rejected.length)})`;
   },
 };
 
+const constraintsHold: Filter = {
+  isAsked: ({ constraints }) => constraints.length > 0,
+  fits({ board, constraints }, slot) {
+    const tags = board.at(slot)?.tags ?? {};
+    return constraints.every((constraint) => matchesConstraint(tags, constraint));
+  },
+  explain({ constraints }, rejected) {
+    const wanted = constraints.map(sayConstraint).join(', ');
+    return `no host has ${wanted} (${plural(rejected.length)})`;
+  },
+};
+
 const isAlone: Filter = {
-  fits: ({ job, group }, host) => job.isOnePerHost !== true || !host.groups.has(group),
-  explain: ({ job }, rejected) => `one ${job.type} runs there already (${names(rejected)})`,
+  isAsked: ({ job }) => job.isOnePerHost === true,
+  fits: (demand, slot) => peersOn(demand, slot) === 0,
+  explain: (demand, rejected) =>
+    `one ${demand.job.type} runs there already (${names(demand, rejected)})`,
+};
+
+const isNear: Filter = {
+  isAsked: ({ near }) => near.some(({ rule }) => rule.isRequired),
+  fits: (demand, slot) =>
+    demand.near.every(
+      ({ rule, slots }) => !rule.isRequired || slots.has(slot) || isFirst(demand, rule, slots),
+    ),
+  explain(demand, rejected) {
+    const wanted = demand.near.filter(({ rule }) => rule.isRequired).map(sayNeighbour);
+    return `it must be near ${wanted.join(', ')} (not on ${names(demand, rejected)})`;
+  },
+};
+
+/** A job that must be near its own kind can be the first of it. */
+function isFirst({ job }: Demand, { app, type }: NeighbourRule, slots: Set<number>): boolean {
+  return slots.size === 0 && type === job.type && (app ?? job.app) === job.app;
+}
+
+const isApart: Filter = {
+  isAsked: ({ apart }) => apart.some(({ rule }) => rule.isRequired),
+  fits: ({ apart }, slot) => !apart.some(({ rule, slots }) => rule.isRequired && slots.has(slot)),
+  explain(demand, rejected) {
+    const wanted = demand.apart.filter(({ rule }) => rule.isRequired).map(sayNeighbour);
+    return `it must be apart from ${wanted.join(', ')} (on ${names(demand, rejected)})`;
+  },
+};
+
+/** The rule of those that are there counts as much as its own. */
+const isTolerated: Filter = {
+  isAsked: ({ refusing: [observed, planned] }) => observed.size > 0 || planned.size > 0,
+  fits: ({ refusing: [observed, planned] }, slot) => !observed.has(slot) && !planned.has(slot),
+  explain: (demand, rejected) =>
+    `a job must be apart from ${demand.job.type} (on ${names(demand, rejected)})`,
 };
 
 const portsAreFree: Filter = {
-  fits: ({ ports }, host) => ports.every((port) => !host.ports.has(port)),
-  explain({ ports }, rejected) {
-    const taken = ports.filter((port) => rejected.some((host) => host.ports.has(port)));
-    return `port ${taken.join(', ')} is taken on ${names(rejected)}`;
+  isAsked: ({ ports }) => ports.length > 0,
+  fits: ({ board, ports }, slot) => ports.every((port) => !board.hasPort(slot, port)),
+  explain(demand, rejected) {
+    const { board, ports } = demand;
+    const taken = ports.filter((port) => rejected.some((slot) => board.hasPort(slot, port)));
+    return `port ${taken.join(', ')} is taken on ${names(demand, rejected)}`;
   },
 };
 
 const memoryFits: Filter = {
-  fits: ({ memoryBytes, limits }, host) => freeMemoryBytes(host, limits) >= memoryBytes,
-  explain({ memoryBytes, limits }, rejected) {
-    const best = largest(rejected, (host) => freeMemoryBytes(host, limits));
-    const free = formatBytes(freeMemoryBytes(best, limits));
-    const needs = formatBytes(memoryBytes);
-    return `not enough memory: needs ${needs}, ${free} free on ${atMost(best, rejected)}`;
+  isAsked: always,
+  fits: (demand, slot) => freeMemoryBytes(demand, slot) >= demand.memoryBytes,
+  explain(demand, rejected) {
+    const best = largest(rejected, (slot) => freeMemoryBytes(demand, slot));
+    const free = formatBytes(freeMemoryBytes(demand, best));
+    const needs = formatBytes(demand.memoryBytes);
+    return `not enough memory: needs ${needs}, ${free} free on ${atMost(demand, best, rejected)}`;
   },
 };
 
 const cpuFits: Filter = {
-  fits: ({ cpuMillis, limits }, host) => freeCpuMillis(host, limits) >= cpuMillis,
-  explain({ cpuMillis, limits }, rejected) {
-    const best = largest(rejected, (host) => freeCpuMillis(host, limits));
-    const free = Math.max(0, Math.floor(freeCpuMillis(best, limits)));
-    return `not enough cpu: needs ${cpuMillis}m, ${free}m free on ${atMost(best, rejected)}`;
+  isAsked: always,
+  fits: (demand, slot) => freeCpuMillis(demand, slot) >= demand.cpuMillis,
+  explain(demand, rejected) {
+    const best = largest(rejected, (slot) => freeCpuMillis(demand, slot));
+    const free = Math.max(0, Math.floor(freeCpuMillis(demand, best)));
+    const where = atMost(demand, best, rejected);
+    return `not enough cpu: needs ${demand.cpuMillis}m, ${free}m free on ${where}`;
   },
 };
 
 const pidsFit: Filter = {
-  fits: ({ pids, limits }, host) => limits.pidsPerHost - host.pids >= pids,
-  explain({ pids, limits }, rejected) {
-    const best = largest(rejected, (host) => -host.pids);
-    const free = Math.max(0, limits.pidsPerHost - best.pids);
-    return `not enough process ids: needs ${pids}, ${free} free on ${atMost(best, rejected)}`;
+  isAsked: always,
+  fits: ({ board, pids, limits }, slot) => limits.pidsPerHost - board.pids(slot) >= pids,
+  explain(demand, rejected) {
+    const { board, pids, limits } = demand;
+    const best = largest(rejected, (slot) => -board.pids(slot));
+    const free = Math.max(0, limits.pidsPerHost - board.pids(best));
+    const where = atMost(demand, best, rejected);
+    return `not enough process ids: needs ${pids}, ${free} free on ${where}`;
   },
 };
 
@@ -96,27 +130,37 @@ const pidsFit: Filter = {
 const filters: Filter[] = [
   hostIsThere,
   tagsMatch,
+  constraintsHold,
   isAlone,
+  isNear,
+  isApart,
+  isTolerated,
   portsAreFree,
   memoryFits,
   cpuFits,
   pidsFit,
 ];
 
-export function fits(demand: Demand, host: HostUsage): boolean {
-  for (const filter of filters) if (!filter.fits(demand, host)) return false;
-  return true;
+/** Tests hosts for one demand. */
+export function fitting(demand: Demand): (slot: number) => boolean {
+  const asked = filters.filter((filter) => filter.isAsked(demand));
+  return (slot) => {
+    for (const filter of asked) if (!filter.fits(demand, slot)) return false;
+    return true;
+  };
 }
 
-/** Why none of these hosts takes the job, one clause for each filter that refused some; what is most telling comes first. */
-export function explain(demand: Demand, hosts: Iterable<HostUsage>): string {
-  const refused = new Map<Filter, HostUsage[]>();
-  for (const host of hosts) {
-    const filter = filters.find((one) => !one.fits(demand, host));
+/** Why no host takes the job, one clause for each filter that refused some; what is most telling comes first. */
+export function explain(demand: Demand): string {
+  const { board } = demand;
+  const asked = filters.filter((filter) => filter.isAsked(demand));
+  const refused = new Map<Filter, number[]>();
+  for (let slot = 0; slot < board.size; slot++) {
+    const filter = board.at(slot) && asked.find((one) => !one.fits(demand, slot));
     if (!filter) continue;
     const rejected = refused.get(filter);
-    if (rejected) rejected.push(host);
-    else refused.set(filter, [host]);
+    if (rejected) rejected.push(slot);
+    else refused.set(filter, [slot]);
   }
   if (refused.size === 0) return 'there is no host yet';
   return [...filters]
@@ -128,20 +172,35 @@ export function explain(demand: Demand, hosts: Iterable<HostUsage>): string {
     .join('; ');
 }
 
-function largest(hosts: HostUsage[], value: (host: HostUsage) => number): HostUsage {
-  return hosts.reduce((best, host) => (value(host) > value(best) ? host : best));
+function sayConstraint({ tag, operator, values = [] }: Constraint): string {
+  if (operator === 'exists') return `tag ${tag}`;
+  if (operator === 'absent') return `no tag ${tag}`;
+  return `${tag} ${operator === 'in' ? 'in' : 'not in'} ${values.join('|')}`;
 }
 
-function atMost(best: HostUsage, rejected: HostUsage[]): string {
-  return rejected.length === 1 ? best.name : `${best.name}, the best of ${rejected.length} hosts`;
+function sayNeighbour({ rule: { app, type } }: { rule: NeighbourRule }): string {
+  return app === undefined ? type : `${type} of ${app}`;
 }
 
-function names(hosts: HostUsage[]): string {
-  const shown = hosts
-    .map(({ name }) => name)
+function largest(slots: number[], value: (slot: number) => number): number {
+  return slots.reduce((best, slot) => (value(slot) > value(best) ? slot : best));
+}
+
+function nameOf({ board }: Demand, slot: number): string {
+  return board.at(slot)?.name ?? '';
+}
+
+function atMost(demand: Demand, best: number, rejected: number[]): string {
+  const name = nameOf(demand, best);
+  return rejected.length === 1 ? name : `${name}, the best of ${rejected.length} hosts`;
+}
+
+function names(demand: Demand, slots: number[]): string {
+  const shown = slots
+    .map((slot) => nameOf(demand, slot))
     .sort()
     .slice(0, 3);
-  const more = hosts.length - shown.length;
+  const more = slots.length - shown.length;
   return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }
 

@@ -16,7 +16,7 @@ export function isLost(state: ClusterState, hostId: string, context: Patience): 
 export function nextLossInMs(state: ClusterState, context: Patience): number | undefined {
   if (!isAnyoneThere(state)) return undefined;
   let nextMs: number | undefined;
-  for (const { awaySince, records } of state.hosts.values()) {
+  for (const { awaySince, records } of state.away) {
     if (awaySince === undefined || records === 0) continue;
     const leftMs = awaySince + context.hostLossGraceMs - context.monotonicMs;
     if (leftMs > 0) nextMs = Math.min(nextMs ?? leftMs, leftMs);

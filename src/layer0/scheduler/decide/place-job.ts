@@ -1,48 +1,14 @@
 // Which host gets this job? The best of those that every filter lets through, or the reason why there is none.
+// Among many hosts a sample is compared; all of them are asked where the sample has none, or a worse one than there may be.
 
-import type { Claimant, HostUsage } from '../host-usage.ts';
-import { type Demand, demandOf, explain, fits, freeCpuMillis, freeMemoryBytes } from './filters.ts';
+import type { Claimant } from '../host-index.ts';
+import { type Demand, demandOf, peersOn } from './demand.ts';
+import { explain, fitting } from './filters.ts';
 import type { PlanBoard } from './plan-board.ts';
+import { hasWishes, type PlacementRule, type Score, scoresOf } from './scores.ts';
 import type { PlacementLimits } from './steps.ts';
 
 export type Placement = { host: string } | { pendingReason: string };
-
-/** Lower is better; compared number by number. */
-type Score = (demand: Demand, host: HostUsage) => [number, number, number];
-
-/** Far from its own kind first, then where the least is promised. */
-const spread: Score = (demand, host) => [
-  host.groups.get(demand.group) ?? 0,
-  host.jobs,
-  -fractionFree(demand, host),
-];
-
-/**
- * On a host in use first; there, where little and evenly much of memory and cpu is left over: a host that has much of one
- * and nothing of the other is of no use to anybody. What is nearly empty stays so and becomes empty.
- */
-const binpack: Score = (demand, host) => {
-  const { memory, cpu } = fractionsFree(demand, host);
-  return [host.jobs > 0 ? 0 : 1, memory * memory + cpu * cpu + 4 * (memory - cpu) ** 2, 0];
-};
-
-/**
- * Of a batch that comes largest first: where the demand has the shape of what is free, so that both run out together, and
- * where most of the scarcer one stays for what follows. Needs fewer hosts than `binpack` (bench/schedule.ts has both
- * figures), but would keep every host half full where jobs come and go one by one.
- */
-const fill: Score = (demand, host) => {
-  const { memory, cpu } = fractionsFree(demand, host);
-  const needs = fractionsNeeded(demand, host);
-  const free = { memory: memory + needs.memory, cpu: cpu + needs.cpu };
-  const lengths = Math.hypot(needs.memory, needs.cpu) * Math.hypot(free.memory, free.cpu);
-  const alignment = (needs.memory * free.memory + needs.cpu * free.cpu) / lengths;
-  return [host.jobs > 0 ? 0 : 1, -alignment - 0.3 * Math.min(memory, cpu), 0];
-};
-
-const scores: Record<PlacementRule, Score> = { spread, binpack, fill };
-
-export type PlacementRule = Claimant['placement'] | 'fill';
 
 export function placeJob(
   board: PlanBoard,
@@ -50,80 +16,95 @@ export function placeJob(
   limits: PlacementLimits,
   rule: PlacementRule = job.placement,
 ): Placement {
-  const demand = demandOf(job, limits);
-  const score = scores[rule];
-  let best: HostUsage | undefined;
-  let bestScore: [number, number, number] | undefined;
-  const start = board.size > limits.candidateHosts ? scatter(demand.group, board.size) : 0;
-  let candidates = 0;
-  for (let offset = 0; offset < board.size && candidates < limits.candidateHosts; offset++) {
-    const host = board.at((start + offset) % board.size);
-    if (!host || !fits(demand, host)) continue;
-    candidates++;
-    const hostScore = score(demand, host);
-    if (!best || !bestScore || isBefore(hostScore, host, bestScore, best)) {
-      best = host;
-      bestScore = hostScore;
-    }
+  const demand = demandOf(board, job, limits);
+  const search = new Search(demand, scoresOf(demand, rule));
+  if (isComparedWithAll(demand)) search.lookAt(0, board.size);
+  else {
+    search.lookAt(sampleStart(demand, rule), limits.candidateHosts);
+    // A service is spread evenly over all hosts, not only over those of a sample.
+    if (rule === 'spread' && search.best !== -1 && peersOn(demand, search.best) > 0)
+      search.lookAt(0, board.size);
   }
-  if (best) return { host: best.id };
-  const hosts = Array.from({ length: board.size }, (_, place) => board.at(place));
-  return {
-    pendingReason: explain(
-      demand,
-      hosts.filter((host) => host !== undefined),
-    ),
-  };
+  const host = board.at(search.best);
+  return host ? { host: host.id } : { pendingReason: explain(demand) };
 }
 
-/** Where to begin among many hosts, so that groups do not crowd the same few. */
-function scatter(text: string, size: number): number {
+/** Few hosts, or rules that one host in a hundred may be alone to meet. */
+function isComparedWithAll(demand: Demand): boolean {
+  const { board, limits, peersByTag } = demand;
+  return board.size <= limits.candidateHosts || peersByTag !== undefined || hasWishes(demand);
+}
+
+/**
+ * Packed jobs all begin with the first host: they want to be together. Others begin where their group was not yet, so that
+ * groups do not crowd the same few hosts, and that schedulers at work at the same time seldom want the same one.
+ */
+function sampleStart({ board, group, limits, peers }: Demand, rule: PlacementRule): number {
+  if (rule !== 'spread') return 0;
+  const used = peers[0].size + peers[1].size;
+  return (scatter(group) + used * limits.candidateHosts) % board.size;
+}
+
+function scatter(text: string): number {
   let hash = 0;
   for (let place = 0; place < text.length; place++)
     hash = (Math.imul(hash, 31) + text.charCodeAt(place)) >>> 0;
-  return hash % size;
+  return hash;
 }
 
-function isBefore(
-  a: [number, number, number],
-  hostA: HostUsage,
-  b: [number, number, number],
-  hostB: HostUsage,
-): boolean {
-  for (const place of [0, 1, 2] as const) if (a[place] !== b[place]) return a[place] < b[place];
-  return hostA.id < hostB.id;
-}
+class Search {
+  /** Slot of the best host so far; -1 while there is none. */
+  best = -1;
+  readonly #demand: Demand;
+  readonly #fits: (slot: number) => boolean;
+  readonly #scores: Score[];
+  readonly #bestScores: number[];
 
-/** What stays free with the job there, as shares of what the host offers. */
-function fractionsFree(demand: Demand, host: HostUsage): Fractions {
-  const { limits } = demand;
-  const offered = offeredBy(host, limits);
-  return {
-    memory: (freeMemoryBytes(host, limits) - demand.memoryBytes) / offered.memoryBytes,
-    cpu: (freeCpuMillis(host, limits) - demand.cpuMillis) / offered.cpuMillis,
-  };
-}
+  constructor(demand: Demand, scores: Score[]) {
+    this.#demand = demand;
+    this.#fits = fitting(demand);
+    this.#scores = scores;
+    this.#bestScores = scores.map(() => Number.POSITIVE_INFINITY);
+  }
 
-function fractionsNeeded({ memoryBytes, cpuMillis, limits }: Demand, host: HostUsage): Fractions {
-  const offered = offeredBy(host, limits);
-  return { memory: memoryBytes / offered.memoryBytes, cpu: cpuMillis / offered.cpuMillis };
-}
+  /** Compares the first `most` fitting hosts from a slot on, and round. */
+  lookAt(start: number, most: number): void {
+    const { size } = this.#demand.board;
+    let found = 0;
+    let slot = start;
+    for (let looked = 0; looked < size && found < most; looked++) {
+      if (this.#fits(slot)) {
+        found++;
+        this.#offer(slot);
+      }
+      slot = slot + 1 === size ? 0 : slot + 1;
+    }
+  }
 
-interface Fractions {
-  memory: number;
-  cpu: number;
-}
+  #offer(slot: number): void {
+    const { length } = this.#scores;
+    for (let place = 0; place < length; place++) {
+      const value = this.#score(place, slot);
+      const known = this.#bestScores[place] ?? 0;
+      if (value > known) return;
+      if (value === known) continue;
+      this.#take(slot, place);
+      return;
+    }
+    if (this.#idOf(slot) < this.#idOf(this.best)) this.best = slot;
+  }
 
-function offeredBy({ record }: HostUsage, limits: PlacementLimits) {
-  const { memoryBytes = 1, cpuMillis = 1 } = record ?? {};
-  return {
-    memoryBytes: (memoryBytes * limits.memoryOvercommitPercent) / 100,
-    cpuMillis: (cpuMillis * limits.cpuOvercommitPercent) / 100,
-  };
-}
+  #take(slot: number, firstBetter: number): void {
+    this.best = slot;
+    for (let place = firstBetter; place < this.#scores.length; place++)
+      this.#bestScores[place] = this.#score(place, slot);
+  }
 
-/** Of the scarcer of the two. */
-function fractionFree(demand: Demand, host: HostUsage): number {
-  const { memory, cpu } = fractionsFree(demand, host);
-  return Math.min(memory, cpu);
+  #score(place: number, slot: number): number {
+    return this.#scores[place]?.(this.#demand, slot) ?? 0;
+  }
+
+  #idOf(slot: number): string {
+    return this.#demand.board.at(slot)?.id ?? '';
+  }
 }

@@ -3,8 +3,9 @@
 import type { ClusterState } from '../cluster-state.ts';
 import { groupOf } from '../state.ts';
 import type { Job } from '../wire.ts';
-import { type PlacementRule, placeJob } from './place-job.ts';
+import { placeJob } from './place-job.ts';
 import type { PlanBoard } from './plan-board.ts';
+import type { PlacementRule } from './scores.ts';
 import type { Planning, Step } from './steps.ts';
 
 export function* placePending(
@@ -68,9 +69,9 @@ function inOrder(jobs: Job[], board: PlanBoard): { job: Job; rule: PlacementRule
 /** The share of all hosts that a job asks for, memory and cpu added up. */
 function sizes(board: PlanBoard): (job: Job) => number {
   let [memory, cpu] = [1, 1];
-  for (let place = 0; place < board.size; place++) {
-    memory += board.at(place)?.record?.memoryBytes ?? 0;
-    cpu += board.at(place)?.record?.cpuMillis ?? 0;
+  for (let slot = 0; slot < board.size; slot++) {
+    memory += board.index.offeredMemoryBytes[slot] ?? 0;
+    cpu += board.index.offeredCpuMillis[slot] ?? 0;
   }
   return ({ spec: { resources } }) => resources.memoryBytes / memory + resources.cpuMillis / cpu;
 }

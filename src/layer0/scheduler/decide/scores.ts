@@ -1,0 +1,103 @@
+// Which of the hosts that fit is best? Each rule is a row of questions; the next one counts where all before it are equal.
+
+import type { Claimant } from '../host-index.ts';
+import { type Demand, freeCpuMillis, freeMemoryBytes, peersBesides, peersOn } from './demand.ts';
+
+/** Lower is better. */
+export type Score = (demand: Demand, slot: number) => number;
+
+export type PlacementRule = Claimant['placement'] | 'fill';
+
+/** From here on a host has no time for more, whatever it has promised. */
+const tooBusyPercent = 90;
+
+const jobsThere: Score = ({ board }, slot) => board.jobs(slot);
+const isEmpty: Score = ({ board }, slot) => (board.jobs(slot) > 0 ? 0 : 1);
+const isTooBusy: Score = ({ board }, slot) =>
+  (board.index.busyPercent[slot] ?? 0) >= tooBusyPercent ? 1 : 0;
+
+/** In quarters: what is measured wavers, and what was placed a moment ago is not yet in it. */
+const busyQuarter: Score = ({ board }, slot) =>
+  Math.min(3, Math.floor((board.index.busyPercent[slot] ?? 0) / 25));
+
+/** How many wishes about neighbours the host does not meet. */
+const unmetWishes: Score = ({ near, apart }, slot) => {
+  let unmet = 0;
+  for (const { rule, slots } of near) if (!rule.isRequired && !slots.has(slot)) unmet++;
+  for (const { rule, slots } of apart) if (!rule.isRequired && slots.has(slot)) unmet++;
+  return unmet;
+};
+
+/** Where the least is promised, of the scarcer of memory and cpu. */
+const leastPromised: Score = (demand, slot) => {
+  const { memory, cpu } = fractionsFree(demand, slot);
+  return -Math.min(memory, cpu);
+};
+
+/**
+ * Where little and evenly much of memory and cpu is left over: a host that has much of one and nothing of the other is of
+ * no use to anybody. What is nearly empty stays so and becomes empty.
+ */
+const leftOver: Score = (demand, slot) => {
+  const { memory, cpu } = fractionsFree(demand, slot);
+  return memory * memory + cpu * cpu + 4 * (memory - cpu) ** 2;
+};
+
+/**
+ * Of a batch that comes largest first: where the demand has the shape of what is free, so that both run out together, and
+ * where most of the scarcer one stays for what follows. Needs fewer hosts than `leftOver` (bench/schedule.ts has both
+ * figures), but would keep every host half full where jobs come and go one by one.
+ */
+const misfit: Score = (demand, slot) => {
+  const { memory, cpu } = fractionsFree(demand, slot);
+  const needs = fractionsNeeded(demand, slot);
+  const free = { memory: memory + needs.memory, cpu: cpu + needs.cpu };
+  const lengths = Math.hypot(needs.memory, needs.cpu) * Math.hypot(free.memory, free.cpu);
+  const alignment = (needs.memory * free.memory + needs.cpu * free.cpu) / lengths;
+  return -alignment - 0.3 * Math.min(memory, cpu);
+};
+
+const rules: Record<PlacementRule, Score[]> = {
+  spread: [peersOn, busyQuarter, jobsThere, leastPromised],
+  binpack: [isTooBusy, isEmpty, leftOver],
+  fill: [isTooBusy, isEmpty, misfit],
+};
+
+export function scoresOf(demand: Demand, rule: PlacementRule): Score[] {
+  return [
+    ...(hasWishes(demand) ? [unmetWishes] : []),
+    ...(demand.peersByTag ? [peersBesides] : []),
+    ...rules[rule],
+  ];
+}
+
+export function hasWishes({ near, apart }: Demand): boolean {
+  return [...near, ...apart].some(({ rule }) => !rule.isRequired);
+}
+
+interface Fractions {
+  memory: number;
+  cpu: number;
+}
+
+/** What stays free with the job there, as shares of what may be promised. */
+function fractionsFree(demand: Demand, slot: number): Fractions {
+  const offered = promisable(demand, slot);
+  return {
+    memory: (freeMemoryBytes(demand, slot) - demand.memoryBytes) / offered.memory,
+    cpu: (freeCpuMillis(demand, slot) - demand.cpuMillis) / offered.cpu,
+  };
+}
+
+function fractionsNeeded(demand: Demand, slot: number): Fractions {
+  const offered = promisable(demand, slot);
+  return { memory: demand.memoryBytes / offered.memory, cpu: demand.cpuMillis / offered.cpu };
+}
+
+function promisable({ board, memoryFactor, cpuFactor }: Demand, slot: number): Fractions {
+  const { offeredMemoryBytes, offeredCpuMillis } = board.index;
+  return {
+    memory: (offeredMemoryBytes[slot] || 1) * memoryFactor,
+    cpu: (offeredCpuMillis[slot] || 1) * cpuFactor,
+  };
+}

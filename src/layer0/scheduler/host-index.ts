@@ -1,0 +1,133 @@
+// All hosts as placement sees them, column by column: what each offers, what its jobs have been promised, how busy it is.
+// Kept up to date entry by entry. A host keeps its slot for as long as it is known, so that slots can be written down.
+
+import type { Host } from '#layer0/host/wire';
+import { Neighbours } from './neighbours.ts';
+import { hostPortsOf } from './state.ts';
+import type { Job } from './wire.ts';
+
+/** What placement reads of a job, written or only planned. */
+export type Claimant = Pick<
+  Job,
+  'app' | 'release' | 'type' | 'spec' | 'isOnePerHost' | 'placement' | 'rules'
+>;
+
+/** The part of a host that is no number. */
+export class KnownHost {
+  readonly id: string;
+  readonly slot: number;
+  record: Host | undefined;
+  tags: Record<string, string> = {};
+  /** Monotonic time since when its lease is gone; undefined while it is alive. */
+  awaySince: number | undefined;
+  /** Job records that name it, ended ones too. */
+  records = 0;
+  /** `80/tcp` to how many of its jobs have it. */
+  readonly ports = new Map<string, number>();
+
+  constructor(id: string, slot: number, awaySince: number) {
+    this.id = id;
+    this.slot = slot;
+    this.awaySince = awaySince;
+  }
+
+  get isAlive(): boolean {
+    return this.awaySince === undefined;
+  }
+
+  get name(): string {
+    return this.record?.name ?? this.id;
+  }
+}
+
+const firstCapacity = 16;
+
+export class HostIndex {
+  /** 1 where a host has its lease and its record. */
+  isThere = new Uint8Array(firstCapacity);
+  offeredMemoryBytes = new Float64Array(firstCapacity);
+  offeredCpuMillis = new Float64Array(firstCapacity);
+  /** Promised to jobs that have not ended, like the next two. */
+  memoryBytes = new Float64Array(firstCapacity);
+  cpuMillis = new Float64Array(firstCapacity);
+  pids = new Float64Array(firstCapacity);
+  jobs = new Int32Array(firstCapacity);
+  /** As the host measured it, from 0 to 100; 0 while it says nothing. */
+  busyPercent = new Uint8Array(firstCapacity);
+  readonly neighbours = new Neighbours();
+  readonly #hosts: (KnownHost | undefined)[] = [];
+  readonly #free: number[] = [];
+
+  /** Slots go from 0 to size - 1; some may be empty. */
+  get size(): number {
+    return this.#hosts.length;
+  }
+
+  at(slot: number): KnownHost | undefined {
+    return this.#hosts[slot];
+  }
+
+  enter(id: string, awaySince: number): KnownHost {
+    const slot = this.#free.pop() ?? this.#hosts.length;
+    const host = new KnownHost(id, slot, awaySince);
+    this.#hosts[slot] = host;
+    if (slot >= this.isThere.length) this.#grow();
+    return host;
+  }
+
+  /** A host without jobs is forgotten: its slot is the next one's. */
+  leave({ slot }: KnownHost): void {
+    this.#hosts[slot] = undefined;
+    this.isThere[slot] = 0;
+    this.busyPercent[slot] = 0;
+    this.#free.push(slot);
+  }
+
+  /** After its record or its lease changed. */
+  refresh({ slot, isAlive, record }: KnownHost): void {
+    this.isThere[slot] = isAlive && record ? 1 : 0;
+    this.offeredMemoryBytes[slot] = record?.memoryBytes ?? 0;
+    this.offeredCpuMillis[slot] = record?.cpuMillis ?? 0;
+  }
+
+  add(host: KnownHost, job: Claimant): void {
+    this.#count(host, job, 1);
+  }
+
+  remove(host: KnownHost, job: Claimant): void {
+    this.#count(host, job, -1);
+  }
+
+  #count({ slot, ports }: KnownHost, job: Claimant, sign: 1 | -1): void {
+    const { memoryBytes, cpuMillis, pids } = job.spec.resources;
+    this.memoryBytes[slot] = (this.memoryBytes[slot] ?? 0) + sign * memoryBytes;
+    this.cpuMillis[slot] = (this.cpuMillis[slot] ?? 0) + sign * cpuMillis;
+    this.pids[slot] = (this.pids[slot] ?? 0) + sign * pids;
+    this.jobs[slot] = (this.jobs[slot] ?? 0) + sign;
+    this.neighbours.count(job, slot, sign);
+    for (const port of hostPortsOf(job.spec)) {
+      const count = (ports.get(port) ?? 0) + sign;
+      if (count > 0) ports.set(port, count);
+      else ports.delete(port);
+    }
+  }
+
+  #grow(): void {
+    const capacity = 2 * this.isThere.length;
+    this.isThere = longer(this.isThere, new Uint8Array(capacity));
+    this.offeredMemoryBytes = longer(this.offeredMemoryBytes, new Float64Array(capacity));
+    this.offeredCpuMillis = longer(this.offeredCpuMillis, new Float64Array(capacity));
+    this.memoryBytes = longer(this.memoryBytes, new Float64Array(capacity));
+    this.cpuMillis = longer(this.cpuMillis, new Float64Array(capacity));
+    this.pids = longer(this.pids, new Float64Array(capacity));
+    this.jobs = longer(this.jobs, new Int32Array(capacity));
+    this.busyPercent = longer(this.busyPercent, new Uint8Array(capacity));
+  }
+}
+
+type Column = Uint8Array | Int32Array | Float64Array;
+
+function longer<T extends Column>(column: T, to: T): T {
+  to.set(column);
+  return to;
+}
