@@ -47,6 +47,8 @@ export class RouterComponent implements Component {
   readonly #server: HttpServer;
   readonly #ended = new AbortController();
   #routes: Mirror<Route> | undefined;
+  /** Of `#routes`, until one changes. */
+  #routeList: readonly Route[] | undefined;
   #certificates: Mirror<Certificate> | undefined;
   #leadership: Leadership | undefined;
   #consumer: ConsumerReport | undefined;
@@ -71,7 +73,11 @@ export class RouterComponent implements Component {
     const { signal } = this.#ended;
     const onChange = () => this.#loop.trigger();
     const options = { clock, random, log, signal, onChange };
-    this.#routes = createMirror<Route>(store, routePrefix, options);
+    const onRoutes = () => {
+      this.#routeList = undefined;
+      onChange();
+    };
+    this.#routes = createMirror<Route>(store, routePrefix, { ...options, onChange: onRoutes });
     this.#certificates = createMirror<Certificate>(store, certificatePrefix, options);
     this.#cleanups.push(discovery.watchAll(onChange));
     const { run } = proxyPaths(this.#config.home);
@@ -146,7 +152,8 @@ export class RouterComponent implements Component {
     await Promise.all([this.#routes?.synced, this.#certificates?.synced, discovery.ready()]);
     const directory = discovery.directory();
     if (!this.#leadership || !directory || !this.#routes || !this.#certificates) return;
-    const routes = [...this.#routes.entries().values()].map((entry) => entry.value);
+    this.#routeList ??= [...this.#routes.entries().values()].map((entry) => entry.value);
+    const routes = this.#routeList;
     const certificates = [...this.#certificates.entries().values()].map((entry) => entry.value);
     const result: PassResult = await this.#driver.pass({ routes, certificates, directory });
     if (result.isApplied) await this.#consumer?.report(directory, result.busy);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { hasCode, toAppError } from '#core/errors';
 import { TableFiles } from './act/files.ts';
 import { askOnce, masterChannel, socketChannel } from './act/runtime-socket.ts';
-import { parseWorkers } from './decide/state.ts';
+import { parseWorkers, type WorkerState } from './decide/state.ts';
 import { decideReload, type ServerRef } from './decide/steps.ts';
 import { routerErrors } from './errors.ts';
 import { type Desired, Worker, type WorkerDeps } from './worker.ts';
@@ -60,12 +60,16 @@ export class RunningProxy {
    * disk: a new worker starts from there.
    */
   async bring(desired: Desired, beforeReload: () => Promise<void>): Promise<ProxyPass> {
-    const { current, old } = parseWorkers(await askOnce(this.#master, 'show proc'));
+    const [processes, seen] = await Promise.allSettled([
+      askOnce(this.#master, 'show proc'),
+      this.#current.observe(),
+    ]);
+    const { current, old } = parseWorkers(settledValue(processes));
     const pass: ProxyPass = { busy: [], isWaiting: false, isServing: false };
     const ending = [...old];
     if (current !== undefined) {
       try {
-        pass.busy.push(...(await this.#bringCurrent(desired, beforeReload)));
+        pass.busy.push(...(await this.#bringCurrent(desired, settledValue(seen), beforeReload)));
         pass.isServing = true;
         pass.isWaiting = this.#current.isWaiting(desired.table);
       } catch (error) {
@@ -80,10 +84,18 @@ export class RunningProxy {
     return pass;
   }
 
-  async #bringCurrent(desired: Desired, beforeReload: () => Promise<void>): Promise<ServerRef[]> {
-    const reason = decideReload(desired.table, desired.shape, await this.#current.observe());
-    if (reason !== undefined && reason !== 'spares') await this.#reload(reason, beforeReload);
-    const busy = await this.#current.bring(desired);
+  async #bringCurrent(
+    desired: Desired,
+    seen: WorkerState,
+    beforeReload: () => Promise<void>,
+  ): Promise<ServerRef[]> {
+    let state = seen;
+    const reason = decideReload(desired.table, desired.shape, state);
+    if (reason !== undefined && reason !== 'spares') {
+      await this.#reload(reason, beforeReload);
+      state = await this.#current.observe();
+    }
+    const busy = await this.#current.bring(desired, state);
     if (reason === 'spares') await this.#reload(reason, beforeReload);
     return busy;
   }
@@ -148,6 +160,11 @@ export class RunningProxy {
     const [states = ''] = await channel.run(['show servers state']);
     await new TableFiles().write(join(this.#folder, 'servers.state'), states);
   }
+}
+
+function settledValue<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') throw settled.reason;
+  return settled.value;
 }
 
 function isRefused(error: unknown): boolean {

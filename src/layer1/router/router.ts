@@ -18,7 +18,7 @@ import {
   shapeOf,
 } from './decide/render.ts';
 import { noSlots, parseSlots, renderServicesMap, type Slots } from './decide/slots.ts';
-import { jobOfServer, makeTable, type Table } from './decide/table.ts';
+import { jobOfServer, makeTable, planRoutes, type RoutePlan, type Table } from './decide/table.ts';
 import { RunningProxy } from './proxy.ts';
 import type { Certificate, Route } from './wire.ts';
 import type { Desired } from './worker.ts';
@@ -31,7 +31,8 @@ const deadMs = 2_000;
 const startMs = 30_000;
 
 export interface PassInputs {
-  routes: Iterable<Route>;
+  /** The same array while no route has changed. */
+  routes: readonly Route[];
   certificates: Iterable<Certificate>;
   directory: Directory;
 }
@@ -61,6 +62,7 @@ export class TableDriver {
   readonly #proxies = new Map<string, RunningProxy>();
   readonly #silentSinceMs = new Map<string, number>();
   #slots: Slots | undefined;
+  #plan: { of: readonly Route[]; plan: RoutePlan } | undefined;
   #table: Table | undefined;
   #passes = 0;
 
@@ -84,6 +86,7 @@ export class TableDriver {
   forget(): void {
     this.#files.forget();
     this.#slots = undefined;
+    this.#plan = undefined;
     this.#proxies.clear();
   }
 
@@ -105,23 +108,28 @@ export class TableDriver {
     return result;
   }
 
+  async #makeTable(routes: readonly Route[], directory: Directory): Promise<Table> {
+    if (this.#plan?.of !== routes)
+      this.#plan = { of: routes, plan: await this.#planRoutes(routes) };
+    this.#table = makeTable(this.#plan.plan, directory.services);
+    return this.#table;
+  }
+
   /** A number is on disk before it means anything to a running HAProxy. */
-  async #makeTable(routes: Iterable<Route>, directory: Directory): Promise<Table> {
+  async #planRoutes(routes: readonly Route[]): Promise<RoutePlan> {
     const { settings } = this.#deps;
     this.#slots ??= parseSlots((await readText(this.#paths.servicesMap)) ?? '') ?? noSlots;
-    const table = makeTable({
+    const plan = planRoutes({
       routes,
-      instances: directory.services,
       slots: this.#slots,
       spares: settings.spareBackends,
       tcpPorts: { min: settings.tcpPortMin, max: settings.tcpPortMax },
     });
-    if (table.slots !== this.#slots) {
-      await this.#writeServices(table);
-      this.#slots = table.slots;
+    if (plan.slots !== this.#slots) {
+      await this.#writeServices(plan);
+      this.#slots = plan.slots;
     }
-    this.#table = table;
-    return table;
+    return plan;
   }
 
   #renderInputs(table: Table, { hasDefault }: LoadedCertificates): RenderInputs {
@@ -129,9 +137,9 @@ export class TableDriver {
     return { settings, paths: this.#paths, table, hasDefaultCertificate: hasDefault };
   }
 
-  #writeServices(table: Table): Promise<boolean> {
-    const tcp = new Map(table.tcp.map(({ backend, service }) => [backend, service]));
-    return this.#files.write(this.#paths.servicesMap, renderServicesMap(table.slots, tcp));
+  #writeServices({ slots, tcp: listeners }: RoutePlan): Promise<boolean> {
+    const tcp = new Map(listeners.map(({ backend, service }) => [backend, service]));
+    return this.#files.write(this.#paths.servicesMap, renderServicesMap(slots, tcp));
   }
 
   /** Routes last: they never lead to a backend that the files before them do not have. */

@@ -44,6 +44,8 @@ const isDone =
 export class Worker {
   readonly #deps: WorkerDeps;
   #state: WorkerState | undefined;
+  /** The table that `#state` has, as far as steps can give it. */
+  #has: Table | undefined;
   #readAtMs = 0;
 
   constructor(deps: WorkerDeps) {
@@ -64,6 +66,7 @@ export class Worker {
       clock.monotonicMs() - this.#readAtMs < trustMs;
     if (this.#state && isKnown) return this.#state;
     const before = this.#state?.servers;
+    this.#has = undefined;
     this.#state = await observeWorker(channel, paths);
     this.#readAtMs = clock.monotonicMs();
     for (const [backend, servers] of this.#state.servers) {
@@ -80,12 +83,14 @@ export class Worker {
     this.#readAtMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** One pass. Answers the servers that still have requests in flight. */
-  async bring({ table, certificates }: Desired): Promise<ServerRef[]> {
-    const state = await this.observe();
-    await this.#act(state, decideSteps(table, certificates, state));
-    const { steps, busy } = await this.#decideRemovals(table, state);
-    await this.#act(state, steps, 'tolerate');
+  /** One pass, on what `observe` has just answered. Answers the servers that still have requests in flight. */
+  async bring({ table, certificates }: Desired, state: WorkerState): Promise<ServerRef[]> {
+    const steps = decideSteps(table, certificates, state, this.#has);
+    this.#has = undefined;
+    await this.#act(state, steps);
+    this.#has = table;
+    const { steps: removals, busy } = await this.#decideRemovals(table, state);
+    await this.#act(state, removals, 'tolerate');
     return busy;
   }
 

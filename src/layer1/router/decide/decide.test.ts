@@ -2,13 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { seededRandom } from '#core/random';
 import type { Instance } from '#layer0/discovery/client';
 import type { Route } from '../wire.ts';
 import { commandsOf } from './commands.ts';
 import { assignSlots, noSlots, parseSlots, renderServicesMap } from './slots.ts';
 import type { ObservedServer, WorkerState } from './state.ts';
 import { applyStep, decideReload, decideRemovals, decideSteps, type Step } from './steps.ts';
-import { makeTable, routeMapKey, type Table } from './table.ts';
+import { makeTable, planRoutes, routeMapKey, type Table } from './table.ts';
 
 function aRoute(changes: Partial<Route> & { service: string }): Route {
   return {
@@ -44,13 +45,8 @@ function aTable(routes: Route[], instances: Instance[] = []): Table {
   const services = new Map<string, Instance[]>();
   for (const instance of instances)
     services.set(instance.service, [...(services.get(instance.service) ?? []), instance]);
-  return makeTable({
-    routes,
-    instances: services,
-    slots: noSlots,
-    spares: 8,
-    tcpPorts: { min: 3000, max: 3010 },
-  });
+  const tcpPorts = { min: 3000, max: 3010 };
+  return makeTable(planRoutes({ routes, slots: noSlots, spares: 8, tcpPorts }), services);
 }
 
 /** A worker that has all of this table. */
@@ -239,6 +235,42 @@ describe('the steps', () => {
     const table = aTable([shopRoute], [one, two]);
     for (const step of decideSteps(table, none, state)) applyStep(state, step);
     assert.deepEqual(decideSteps(table, none, state), []);
+  });
+
+  test('what a worker had from the table before is not looked at, and makes no difference', () => {
+    const chance = seededRandom(7);
+    const tcpPorts = { min: 3000, max: 3010 };
+    const services = new Map<string, Instance[]>();
+    const backends = new Set(Array.from({ length: 400 }, (_, slot) => `b${slot}`));
+    const state = { ...aWorker(aTable([])), backends };
+    let routes: Route[] = [];
+    let plan = planRoutes({ routes, slots: noSlots, spares: 8, tcpPorts });
+    let had: Table | undefined;
+    for (let change = 0; change < 300; change++) {
+      const app = `web.app${Math.floor(chance() * 3)}`;
+      const index = Math.floor(chance() * 3);
+      if (chance() < 0.2) {
+        const without = routes.filter(({ service }) => service !== app);
+        const route = aRoute({ service: app, domain: `${app}.test` });
+        routes = without.length === routes.length ? [...routes, route] : without;
+        plan = planRoutes({ routes, slots: plan.slots, spares: 8, tcpPorts });
+      } else {
+        const others = (services.get(app) ?? []).filter(({ job }) => job !== `job-${index}`);
+        const states = [
+          { state: 'up' },
+          { state: 'draining' },
+          { state: 'up', port: 9090 },
+        ] as const;
+        const next = states[Math.floor(chance() * 4)];
+        const arrived = next ? [anInstance(app, `job-${index}`, next)] : [];
+        services.set(app, [...others, ...arrived]);
+      }
+      const table = makeTable(plan, services);
+      const steps = decideSteps(table, none, state, had);
+      assert.deepEqual(steps, decideSteps(table, none, state), `change ${change}`);
+      for (const step of steps) applyStep(state, step);
+      had = table;
+    }
   });
 
   test('another shape or a missing backend needs a reload at once, few spares only later', () => {

@@ -10,7 +10,7 @@ import { readConfig } from '#core/config';
 import { proxyPaths, routerSettings } from '../config.ts';
 import { renderConfig, renderPages, renderRoutesMap, shapeOf } from './render.ts';
 import { noSlots, renderServicesMap } from './slots.ts';
-import { makeTable } from './table.ts';
+import { makeTable, planRoutes } from './table.ts';
 
 const golden = join(import.meta.dirname, 'golden/haproxy.cfg');
 
@@ -53,16 +53,17 @@ function inputs(home: string, environment: Record<string, string> = {}) {
     metadata: {},
   };
   const leaving = { ...instance, id: '2.web.shop', job: 'job-2', state: 'draining' as const };
-  const table = makeTable({
+  const plan = planRoutes({
     routes: [web, { ...database, sendsProxyProtocol: true }],
-    instances: new Map([
-      ['web.shop', [instance, leaving]],
-      ['db.shop', [{ ...instance, id: '1.db.shop', service: 'db.shop', port: 5432 }]],
-    ]),
     slots: noSlots,
     spares: settings.spareBackends,
     tcpPorts: { min: settings.tcpPortMin, max: settings.tcpPortMax },
   });
+  const instances = new Map([
+    ['web.shop', [instance, leaving]],
+    ['db.shop', [{ ...instance, id: '1.db.shop', service: 'db.shop', port: 5432 }]],
+  ]);
+  const table = makeTable(plan, instances);
   return { settings, paths: proxyPaths(home), table, hasDefaultCertificate: false };
 }
 

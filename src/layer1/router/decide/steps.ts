@@ -37,15 +37,26 @@ export function decideReload(table: Table, shape: string, state: WorkerState) {
   return state.backends.has(`b${table.slots.end}`) ? undefined : ('spares' satisfies ReloadReason);
 }
 
-/** Everything but taking servers away: that needs to know who is busy (`decideRemovals`). */
-export function decideSteps(table: Table, certificates: Certificates, state: WorkerState): Step[] {
+/**
+ * Everything but taking servers away: that needs to know who is busy (`decideRemovals`). `had` is the table that this
+ * state is known to have already: what is the same object in both is not looked at, which leaves little of a large table.
+ */
+export function decideSteps(
+  table: Table,
+  certificates: Certificates,
+  state: WorkerState,
+  had?: Table,
+): Step[] {
+  const { services, routes } = table;
+  const isServicesNew = services !== had?.services;
+  const isRoutesNew = routes !== had?.routes;
   return [
-    ...mapPuts('services', table.services, state.services),
-    ...serverSteps(table, state),
+    ...(isServicesNew ? mapPuts('services', services, state.services) : []),
+    ...serverSteps(table, state, had),
     ...certificateSteps(certificates, state),
-    ...mapPuts('routes', table.routes, state.routes),
-    ...mapDeletes('routes', table.routes, state.routes),
-    ...mapDeletes('services', table.services, state.services),
+    ...(isRoutesNew ? mapPuts('routes', routes, state.routes) : []),
+    ...(isRoutesNew ? mapDeletes('routes', routes, state.routes) : []),
+    ...(isServicesNew ? mapDeletes('services', services, state.services) : []),
   ];
 }
 
@@ -65,11 +76,13 @@ function mapDeletes(map: MapName, wanted: ReadonlyMap<string, string>, has: Map<
 }
 
 /** Arrivals of all backends before departures of any. */
-function serverSteps(table: Table, state: WorkerState): Step[] {
+function serverSteps(table: Table, state: WorkerState, had: Table | undefined): Step[] {
   const arrivals: Step[] = [];
   const departures: Step[] = [];
+  const isSame = (backend: string) =>
+    had !== undefined && had.backends.get(backend) === table.backends.get(backend);
   for (const [backend, servers] of table.backends) {
-    if (!state.backends.has(backend)) continue;
+    if (!state.backends.has(backend) || isSame(backend)) continue;
     const observed = state.servers.get(backend);
     for (const server of servers.values()) {
       const step = serverStep(backend, server, observed?.get(server.name));
@@ -77,6 +90,7 @@ function serverSteps(table: Table, state: WorkerState): Step[] {
     }
   }
   for (const [backend, servers] of state.servers) {
+    if (isSame(backend)) continue;
     for (const [name, server] of servers) {
       const isWanted = table.backends.get(backend)?.has(name) ?? false;
       if (!isWanted && !server.isDraining && !server.isMaint)
@@ -181,6 +195,8 @@ export function applyStep(state: WorkerState, step: Step): void {
       Object.assign(serversOf(step.at.backend).get(step.at.name) ?? {}, {
         address: step.address,
         port: step.port,
+        isMaint: false,
+        isDraining: false,
       });
       return;
     case 'ready':

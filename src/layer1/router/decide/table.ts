@@ -16,55 +16,62 @@ export interface TcpListener {
   port: number;
   backend: string;
   service: string;
+  sendsProxyProtocol: boolean;
 }
 
-export interface Table {
+/** What follows from routes alone; it stands while they do, so that a change of instances costs no look at routes. */
+export interface RoutePlan {
   slots: Slots;
   /** `host/path/` to backend, with `|s` where plain HTTP is redirected. */
   routes: ReadonlyMap<string, string>;
   /** Backend to service. */
   services: ReadonlyMap<string, string>;
   tcp: readonly TcpListener[];
-  /** Backend to its servers by name. */
+}
+
+export interface Table extends RoutePlan {
+  /** Backend to its servers by name; the same map as in the table before where no instance has changed. */
   backends: ReadonlyMap<string, ReadonlyMap<string, Server>>;
 }
 
-export interface TableInputs {
+export interface RouteInputs {
   routes: Iterable<Route>;
-  instances: ReadonlyMap<string, readonly Instance[]>;
   slots: Slots;
   spares: number;
   /** Ports that a TCP route may have. */
   tcpPorts: { min: number; max: number };
 }
 
-export function makeTable(inputs: TableInputs): Table {
+export function planRoutes(inputs: RouteInputs): RoutePlan {
   const routes = [...inputs.routes].filter(hasPlainService).sort(bySeniority);
   const http = routes.filter((route) => route.type === 'http' && route.domain !== undefined);
   const wanted = new Set(http.map((route) => route.service));
   const slots = assignSlots(inputs.slots, wanted, inputs.spares);
-  const backends = new Map<string, ReadonlyMap<string, Server>>();
-  for (const [service, slot] of slots.byService)
-    backends.set(backendOfSlot(slot), serversOf(inputs.instances.get(service) ?? [], false));
-
-  const tcp: TcpListener[] = [];
-  for (const route of routes) {
-    if (route.type !== 'tcp' || !isAllowedPort(route.port, inputs.tcpPorts)) continue;
-    const backend = `t${route.port}`;
-    if (backends.has(backend)) continue;
-    tcp.push({ port: route.port, backend, service: route.service });
-    const instances = inputs.instances.get(route.service) ?? [];
-    backends.set(backend, serversOf(instances, route.sendsProxyProtocol));
+  const byPort = new Map<number, TcpListener>();
+  for (const { type, port, service, sendsProxyProtocol } of routes) {
+    if (type !== 'tcp' || !isAllowedPort(port, inputs.tcpPorts) || byPort.has(port)) continue;
+    byPort.set(port, { port, backend: `t${port}`, service, sendsProxyProtocol });
   }
-  tcp.sort((a, b) => a.port - b.port);
+  const tcp = [...byPort.values()].sort((a, b) => a.port - b.port);
   const tcpServices = new Map(tcp.map(({ backend, service }) => [backend, service]));
   return {
     slots,
     routes: routeEntries(http, slots),
     services: servicesOf(slots, tcpServices),
     tcp,
-    backends,
   };
+}
+
+export function makeTable(
+  plan: RoutePlan,
+  instances: ReadonlyMap<string, readonly Instance[]>,
+): Table {
+  const backends = new Map<string, ReadonlyMap<string, Server>>();
+  for (const [service, slot] of plan.slots.byService)
+    backends.set(backendOfSlot(slot), serversOf(instances.get(service) ?? [], false));
+  for (const { backend, service, sendsProxyProtocol } of plan.tcp)
+    backends.set(backend, serversOf(instances.get(service) ?? [], sendsProxyProtocol));
+  return { ...plan, backends };
 }
 
 /** System routes before users', older before newer: the first claim of a name wins. */
