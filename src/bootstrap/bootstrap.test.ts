@@ -17,7 +17,7 @@ import { chooseMachine, type Machine, readMachine, writeMachine } from './machin
 import { parseDown, parseUp } from './options.ts';
 import { hashOf } from './source-hash.ts';
 import { systemAppId, systemProcesses } from './system-app.ts';
-import { ensureCliConfig, forgetCluster, installCommand, removeCommand } from './user.ts';
+import { ensureCliConfig, forgetMachine, installCommand, removeCommand } from './user.ts';
 import { waitForDeployment } from './wait.ts';
 
 const machine: Machine = {
@@ -315,15 +315,22 @@ test('script/down takes its own cluster out of the configuration, and its own co
   await inFolder(async (home) => {
     const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
     const person = { name: 'ann', home, uid, gid };
-    const other = { ...machine, domain: 'apps.example.com' };
-    for (const each of [machine, other])
+    const path = join(home, '.config/gantry/config.json');
+    // Once it had another domain: that name is an entry of its own.
+    const former = { ...machine, domain: 'apps.example.com' };
+    for (const each of [former, machine])
       await ensureCliConfig(person, each, createMemoryStore(), 'PEM');
-    await forgetCluster(person, other.domain);
-    const left = JSON.parse(await readFile(join(home, '.config/gantry/config.json'), 'utf8'));
-    assert.equal(left.current, machine.domain);
-    assert.deepEqual(Object.keys(left.clusters), [machine.domain]);
+    const config = JSON.parse(await readFile(path, 'utf8'));
+    const elsewhere = { url: 'https://api.team.example', domain: 'team.example', token: 'x' };
+    config.clusters['team.example'] = elsewhere;
+    await writeFile(path, JSON.stringify(config));
+    await forgetMachine(person);
+    const left = JSON.parse(await readFile(path, 'utf8'));
+    assert.deepEqual(left, { current: 'team.example', clusters: { 'team.example': elsewhere } });
     assert(!existsSync(join(home, '.config/gantry/apps.example.com.ca.pem')));
-    await forgetCluster(person, machine.domain);
+    await writeFile(path, JSON.stringify({ current: machine.domain, clusters: {} }));
+    await ensureCliConfig(person, machine, createMemoryStore());
+    await forgetMachine(person);
     assert(!existsSync(join(home, '.config/gantry')));
     const command = join(home, 'gantry');
     await installCommand('/opt/checkout', command);

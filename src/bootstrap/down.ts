@@ -7,7 +7,7 @@ import { run } from './command.ts';
 import { removeContainer } from './containers.ts';
 import { readMachine } from './machine-file.ts';
 import type { Progress } from './progress.ts';
-import { forgetCluster, type Person, removeCommand } from './user.ts';
+import { forgetMachine, type Person, removeCommand } from './user.ts';
 
 export interface DownDeps {
   progress: Progress;
@@ -40,7 +40,7 @@ export async function down(home: string, { progress, person }: DownDeps): Promis
     await removeFirewall(machine.clusterId);
     await rm(home, { recursive: true, force: true });
     await removeCommand();
-    await forgetCluster(person, machine.domain);
+    await forgetMachine(person);
     await rm(join(person.home, '.cache/gantry'), { recursive: true, force: true });
   });
   progress.line(

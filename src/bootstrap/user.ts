@@ -47,6 +47,9 @@ export async function findPerson(env: Record<string, string | undefined>): Promi
   };
 }
 
+/** Of an entry whose cluster is this machine: its tool needs no DNS. */
+const ownAddress = '127.0.0.1';
+
 /** A cluster entry named after the domain, with a token that the store knows; one that still works is kept. */
 export async function ensureCliConfig(
   person: Person,
@@ -68,8 +71,7 @@ export async function ensureCliConfig(
     gitUrl: `${scheme}://git.${machine.domain}${suffix}`,
     domain: machine.domain,
     token,
-    // This machine is the cluster: its tool needs no DNS.
-    address: '127.0.0.1',
+    address: ownAddress,
     ...(caPem === undefined ? {} : { caFile: await writeAuthority(person, name, caPem) }),
   };
   const next: CliConfig = { current: name, clusters: { ...config.clusters, [name]: cluster } };
@@ -88,15 +90,18 @@ function authorityPath({ home }: Person, cluster: string): string {
   return join(home, '.config/gantry', `${cluster}.ca.pem`);
 }
 
-/** The platform is gone: its entry goes, and with the last one the folder. */
-export async function forgetCluster(person: Person, name: string): Promise<void> {
+/** The platform is gone: its entries go, one for each domain it ever had, and with the last entry of all the folder. */
+export async function forgetMachine(person: Person): Promise<void> {
   const path = join(person.home, '.config/gantry/config.json');
   const { current, clusters } = await readCliConfig(path);
-  const { [name]: _gone, ...others } = clusters;
-  const [next] = Object.keys(others);
+  const isHere = ([, { address }]: [string, CliCluster]) => address === ownAddress;
+  const others = Object.entries(clusters).filter((entry) => !isHere(entry));
+  const [next] = others;
   if (next === undefined) return rm(dirname(path), { recursive: true, force: true });
-  await rm(authorityPath(person, name), { force: true });
-  const config: CliConfig = { current: current === name ? next : current, clusters: others };
+  for (const [name] of Object.entries(clusters).filter(isHere))
+    await rm(authorityPath(person, name), { force: true });
+  const left = Object.fromEntries(others);
+  const config: CliConfig = { current: current in left ? current : next[0], clusters: left };
   await writeOwned(path, `${JSON.stringify(config, null, 2)}\n`, person);
 }
 
