@@ -7,9 +7,9 @@ import type { Position } from './decide/next-file.ts';
 import { type SegmentLimits, type SegmentPosition, Segments } from './segments.ts';
 import type { LogLine } from './wire.ts';
 
-/** What a line of the history is on disk: the line, and the container, inode and offset to go on from. */
+/** What a line of the history is on disk: the line, and the container and the place in its file to go on from. */
 export type StoredLine = Omit<LogLine, 'cursor'> & {
-  at: [container: string, inode: number, offset: number];
+  at: [container: string, inode: number, offset: number, bornMs?: number];
 };
 
 interface Checkpoint {
@@ -42,8 +42,8 @@ export class AppLog {
       const { lines, next } = await segments.read(from, scanBytes);
       if (lines.length === 0 && next.segment === from.segment) break;
       for (const { text } of lines) {
-        const [container, inode, offset] = (JSON.parse(text) as StoredLine).at;
-        positions.set(container, { inode, offset });
+        const { at } = JSON.parse(text) as StoredLine;
+        positions.set(at[0], positionOf(at));
       }
       from = next;
     }
@@ -58,7 +58,7 @@ export class AppLog {
   append(lines: readonly StoredLine[]): Promise<void> {
     const done = this.#tail.then(async () => {
       await this.segments.append(lines.map((line) => JSON.stringify(line)));
-      for (const { at } of lines) this.#positions.set(at[0], { inode: at[1], offset: at[2] });
+      for (const { at } of lines) this.#positions.set(at[0], positionOf(at));
       this.#isDirty = true;
     });
     this.#tail = done.catch(() => undefined);
@@ -95,6 +95,10 @@ export class AppLog {
     await this.segments.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+function positionOf([, inode, offset, bornMs]: StoredLine['at']): Position {
+  return { inode, offset, ...(bornMs === undefined ? {} : { bornMs }) };
 }
 
 async function readCheckpoint(folder: string): Promise<Checkpoint | undefined> {

@@ -34,21 +34,21 @@ export class ContainerLog {
       if (next.kind === 'wait') return files.length > 0;
       if (next.kind === 'gap') {
         this.#isAfterGap = true;
-        this.#position = { inode: next.file.inode, offset: 0 };
+        this.#position = positionIn(next.file, 0);
       } else if (!(await this.#readChunk(next.file, next.offset))) {
         // Half an entry: of the current file it is being written; a rotated one gets no more.
         const isCurrent = files[0]?.inode === next.file.inode;
         if (isCurrent) return true;
-        this.#position = { inode: next.file.inode, offset: next.file.sizeBytes };
+        this.#position = positionIn(next.file, next.file.sizeBytes);
       }
     }
   }
 
   /** The container is gone: what the app wrote without a final newline is a line all the same. */
   async finish(): Promise<void> {
-    const { inode, offset } = this.#position ?? { inode: 0, offset: 0 };
-    const rest = this.#parser.flush(offset, this.#lastTime);
-    await this.#app.append(rest.map((line) => this.#stored(line, inode)));
+    const position = this.#position ?? { inode: 0, offset: 0 };
+    const rest = this.#parser.flush(position.offset, this.#lastTime);
+    await this.#app.append(rest.map((line) => this.#stored(line, position)));
     this.#app.forget(this.source.containerId);
     await this.close();
   }
@@ -67,11 +67,11 @@ export class ContainerLog {
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
     const { lines, consumed } = this.#parser.parse(buffer.subarray(0, bytesRead), offset);
     this.#lastTime = lines.at(-1)?.time ?? this.#lastTime;
-    const gap = this.#gapBefore(lines, file.inode);
-    await this.#app.append([...gap, ...lines.map((line) => this.#stored(line, file.inode))]);
+    const gap = this.#gapBefore(lines, file);
+    await this.#app.append([...gap, ...lines.map((line) => this.#stored(line, file))]);
     // A whole chunk without a newline is no log entry of any engine: it is stepped over.
     const isNoEntry = consumed === 0 && bytesRead === buffer.length;
-    this.#position = { inode: file.inode, offset: offset + (isNoEntry ? bytesRead : consumed) };
+    this.#position = positionIn(file, offset + (isNoEntry ? bytesRead : consumed));
     return consumed > 0 || isNoEntry;
   }
 
@@ -90,18 +90,18 @@ export class ContainerLog {
   }
 
   /** The line that says so bears the time of the first line after it, so that it stays at its place. */
-  #gapBefore(lines: readonly RawLine[], inode: number): StoredLine[] {
+  #gapBefore(lines: readonly RawLine[], file: LogFile): StoredLine[] {
     const first = lines[0];
     if (!this.#isAfterGap || first === undefined) return [];
     this.#isAfterGap = false;
     const text = 'lines are missing here: the engine deleted its file before it was read';
     const line = { time: first.time, stream: 'gantry' as const, text, resumeOffset: 0 };
-    return [{ ...this.#stored(line, inode), isGap: true }];
+    return [{ ...this.#stored(line, file), isGap: true }];
   }
 
   #stored(
     line: Omit<RawLine, 'stream'> & { stream: StoredLine['stream'] },
-    inode: number,
+    { inode, bornMs }: Pick<Position, 'inode' | 'bornMs'>,
   ): StoredLine {
     const { app, type, index, job, containerId } = this.source;
     return {
@@ -112,9 +112,13 @@ export class ContainerLog {
       job,
       stream: line.stream,
       text: line.text,
-      at: [containerId, inode, line.resumeOffset],
+      at: [containerId, inode, line.resumeOffset, ...(bornMs === undefined ? [] : [bornMs])],
     };
   }
+}
+
+function positionIn({ inode, bornMs }: LogFile, offset: number): Position {
+  return { inode, offset, ...(bornMs === undefined ? {} : { bornMs }) };
 }
 
 /** Newest first. A rotation in the middle of the listing shows as one inode twice, or as a hole: list again. */
@@ -133,8 +137,10 @@ async function listFiles(path: string): Promise<LogFile[]> {
 
 async function describe(path: string): Promise<LogFile | undefined> {
   try {
-    const { ino, size } = await stat(path);
-    return { path, inode: ino, sizeBytes: size };
+    const { ino, size, birthtimeMs, ctimeMs } = await stat(path);
+    // Without an answer of the file system Node takes the time of the last change for it, or zero.
+    const isKnown = birthtimeMs > 0 && birthtimeMs < ctimeMs;
+    return { path, inode: ino, sizeBytes: size, ...(isKnown ? { bornMs: birthtimeMs } : {}) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

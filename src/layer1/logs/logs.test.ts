@@ -1,7 +1,8 @@
 // Logs lose nothing: through rotations, crashes of the collector, long lines and slow readers.
 
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { appendFile, chmod, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -50,6 +51,15 @@ async function readAll(app: AppLog, query: Partial<LogQuery> = {}): Promise<LogL
   return lines;
 }
 
+/** The file once it has been changed after it was made, as the clock of the file system sees it. */
+async function changed(): Promise<Stats> {
+  for (;;) {
+    await chmod(source.path, 0o640);
+    const seen = await stat(source.path);
+    if (seen.ctimeMs > seen.birthtimeMs) return seen;
+  }
+}
+
 /** Renames as the engine does. */
 async function rotate(files: number): Promise<void> {
   await rm(`${source.path}.${files}`, { force: true });
@@ -94,6 +104,12 @@ describe('the next file to read', () => {
   test('comes after a gap when the one being read was deleted, or its inode is another file by now', () => {
     assert.equal(nextRead(files, { inode: 9, offset: 5 }).kind, 'gap');
     assert.equal(nextRead(files, { inode: 3, offset: 11 }).kind, 'gap');
+    const born = files.map((file, index) => ({ ...file, bornMs: 1000.5 - index }));
+    assert.equal(nextRead(born, { inode: 3, offset: 5, bornMs: 1000.5 }).kind, 'read');
+    assert.equal(nextRead(born, { inode: 3, offset: 5, bornMs: 990.5 }).kind, 'gap');
+    // Where the file system does not say, or did not, the inode has to do.
+    assert.equal(nextRead(files, { inode: 3, offset: 5, bornMs: 990.5 }).kind, 'read');
+    assert.equal(nextRead(born, { inode: 3, offset: 5 }).kind, 'read');
   });
 });
 
@@ -136,6 +152,36 @@ describe('a container log', () => {
     );
     assert.equal(lines.filter(({ text }) => text === 'lost').length, 0);
     await reader.close();
+    await app.close();
+  });
+
+  test('says so too when the new file got the inode of the deleted one while no collector held it', async () => {
+    await writeFile(source.path, entry('first\n'));
+    const { ino, birthtimeMs } = await changed();
+    const before = await openApp();
+    const reader = new ContainerLog(source, before);
+    await reader.readAll(never);
+    await before.checkpoint();
+    await reader.close();
+    // File systems give out a free inode again at once. Their clock ticks every few milliseconds.
+    let born: number;
+    do {
+      await rm(source.path);
+      await writeFile(source.path, entry('lost\n') + entry('after\n').repeat(20));
+      born = (await changed()).birthtimeMs;
+    } while (born === birthtimeMs && born > 0);
+    const app = await openApp();
+    const next = new ContainerLog(source, app);
+    await next.readAll(never);
+    const lines = await readAll(app);
+    const isReused = (await stat(source.path)).ino === ino;
+    const how = isReused ? 'with the same inode' : 'with another inode';
+    assert.deepEqual(
+      lines.slice(0, 3).map(({ text, isGap }) => (isGap ? 'gap' : text)),
+      ['first', 'gap', 'lost'],
+      how,
+    );
+    await next.close();
     await app.close();
   });
 

@@ -4,12 +4,13 @@
 export interface LogFile {
   path: string;
   inode: number;
+  /** When it was made, where the file system says so: a free inode is given out again at once. */
+  bornMs?: number;
   sizeBytes: number;
 }
 
 /** How far a container's log was read: a byte of a file, whatever the file is called by now. */
-export interface Position {
-  inode: number;
+export interface Position extends Pick<LogFile, 'inode' | 'bornMs'> {
   offset: number;
 }
 
@@ -19,12 +20,17 @@ export type NextRead =
   | { kind: 'gap'; file: LogFile }
   | { kind: 'wait' };
 
+function isSameFile(file: LogFile, { inode, bornMs }: Position): boolean {
+  if (file.inode !== inode) return false;
+  return file.bornMs === undefined || bornMs === undefined || file.bornMs === bornMs;
+}
+
 /** `files` newest first: the current one, then .1, .2, as they were listed in one go. */
 export function nextRead(files: readonly LogFile[], position: Position | undefined): NextRead {
   const oldest = files.at(-1);
   if (oldest === undefined) return { kind: 'wait' };
   if (position === undefined) return { kind: 'read', file: oldest, offset: 0 };
-  const index = files.findIndex(({ inode }) => inode === position.inode);
+  const index = files.findIndex((file) => isSameFile(file, position));
   if (index < 0) return { kind: 'gap', file: oldest };
   const known = files[index];
   // A file that is shorter than what was read from it is another file with a reused inode.
