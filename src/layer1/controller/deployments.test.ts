@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { coreErrors } from '#core/errors';
+import { type JobStatus, statusPrefix } from '#layer0/host/wire';
 import type { Job } from '#layer0/scheduler/wire';
 import type { Store } from '#layer0/store/client';
 import type { AppView, FormationView, Released } from './api.ts';
@@ -87,6 +88,52 @@ describe('a deployment', () => {
       return entries.length === 0;
     });
   });
+
+  test('goes back to a release that was healthy, also when that one was never complete', async () => {
+    const released = await healthyButNotComplete();
+    bed.grid.script(anImage('acme/shop:2').id, 'crashes');
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
+    const failed = await bed.untilDeployed('failed', 2);
+    assert.equal(failed.oldRelease, released.release.id);
+    await bed.until('v1 alone', async () =>
+      (await bed.grid.jobs()).every(({ releaseVersion }) => releaseVersion === 1),
+    );
+    assert.equal(bed.grid.fewestHealthy, 2);
+    assert.equal((await bed.ok<AppView>('GET', '/apps/shop')).currentVersion, 1);
+  });
+
+  test('goes back to it past others that failed, one after the other', async () => {
+    await healthyButNotComplete();
+    for (const image of ['acme/shop:2', 'acme/shop:3'])
+      bed.grid.script(anImage(image).id, 'crashes when healthy');
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
+    await bed.until('v2 for a moment', async () =>
+      (await bed.store.list<JobStatus>(statusPrefix)).entries.some(
+        ({ value }) => value.attempt === 2,
+      ),
+    );
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:3' });
+    await bed.untilDeployed('failed', 3);
+    await bed.until('v1 alone', async () =>
+      (await bed.grid.jobs()).every(({ releaseVersion }) => releaseVersion === 1),
+    );
+    assert.equal(bed.grid.fewestHealthy, 2);
+  });
+
+  /** v1 serves with two instances; its deployment has not ended yet. */
+  async function healthyButNotComplete(): Promise<Released> {
+    await bed.ok('POST', '/apps', { name: 'shop' });
+    await bed.ok('PATCH', '/apps/shop/formation', { quantities: { web: 2 } });
+    const released = await bed.ok<Released>('POST', '/apps/shop/deploy', { image: 'acme/shop:1' });
+    await bed.until('two healthy ones', async () => {
+      bed.grid.fewestHealthy = Number.POSITIVE_INFINITY;
+      await bed.step();
+      return bed.grid.fewestHealthy === 2;
+    });
+    const [deployment] = await bed.deployments();
+    assert.equal(deployment?.state, 'running');
+    return released;
+  }
 
   for (const strategy of ['all-at-once', 'in-batches'] as const) {
     test(`${strategy} ends with the new release and never has too few`, async () => {

@@ -138,7 +138,7 @@ export const deploymentStateSchema = oneOf(
 export const deploymentSchema = Type.Object({
   id: Type.String(),
   app: Type.String(),
-  /** Absent for the first one. */
+  /** What it goes back to when it fails: absent while no other release of the app was healthy. */
   oldRelease: Type.Optional(Type.String()),
   newRelease: Type.String(),
   oldVersion: Type.Optional(Type.Integer()),

@@ -32,12 +32,12 @@ const executors: { [K in Step['type']]: Executor<K> } = {
       reason,
     }),
   begin,
+  'note-fallback': noteFallback,
   scale,
   'remove-formation': removeFormation,
   'roll-back': (context, { deployment, reason }) =>
     moveDeployment(context, deployment, { state: 'rolling-back', reason }),
-  fail: (context, { deployment, reason }) =>
-    endDeployment(context, deployment, { state: 'failed', reason }),
+  fail,
   complete,
   'stop-jobs': stopJobs,
   purge,
@@ -48,12 +48,29 @@ export function act(context: ActContext, step: Step): Promise<Acted> {
 }
 
 function begin(context: ActContext, { deployment }: { deployment: string }): Promise<Acted> {
-  const { currentRelease, currentVersion } = context.app.value;
-  return moveDeployment(context, deployment, {
-    state: 'running',
-    ...(currentRelease === undefined ? {} : { oldRelease: currentRelease }),
-    ...(currentVersion === undefined ? {} : { oldVersion: currentVersion }),
-  });
+  return moveDeployment(context, deployment, { state: 'running', ...oldOf(context) });
+}
+
+/** What to go back to: the current release, or what the deployment before this one, which was overtaken, had noted. */
+function oldOf({ app, observer }: ActContext): Pick<Deployment, 'oldRelease' | 'oldVersion'> {
+  const { id, currentRelease, currentVersion } = app.value;
+  const last = observer.deployments(id).findLast(({ value }) => value.endedAt !== undefined)?.value;
+  const oldRelease = currentRelease ?? last?.oldRelease;
+  const oldVersion = currentRelease === undefined ? last?.oldVersion : currentVersion;
+  return {
+    ...(oldRelease === undefined ? {} : { oldRelease }),
+    ...(oldVersion === undefined ? {} : { oldVersion }),
+  };
+}
+
+async function noteFallback(
+  context: ActContext,
+  { deployment, release, version }: Extract<Step, { type: 'note-fallback' }>,
+): Promise<Acted> {
+  const entry = deploymentOf(context, deployment);
+  if (!entry) return { ok: false };
+  const value: Deployment = { ...entry.value, oldRelease: release, oldVersion: version };
+  return commit(context, [unchanged(context.app), unchanged(entry)], [{ put: entry.key, value }]);
 }
 
 async function scale(context: ActContext, step: Extract<Step, { type: 'scale' }>): Promise<Acted> {
@@ -123,6 +140,24 @@ async function complete(
       told(context, value, `v${newVersion} is live`),
     ],
   );
+}
+
+/** What it went back to is current from now on, also where no release was ever complete. */
+async function fail(
+  context: ActContext,
+  { deployment, reason }: { deployment: string; reason: string },
+): Promise<Acted> {
+  const entry = deploymentOf(context, deployment);
+  if (!entry) return { ok: false };
+  const value = ended(context, { ...entry.value, state: 'failed', reason });
+  const operations: Operation[] = [{ put: entry.key, value }, told(context, value, reason)];
+  const { oldRelease: currentRelease, oldVersion: currentVersion } = value;
+  if (context.app.value.currentRelease === undefined && currentRelease !== undefined) {
+    const current = { currentRelease, ...(currentVersion === undefined ? {} : { currentVersion }) };
+    const app: App = { ...context.app.value, ...current };
+    operations.push({ put: appKey(app.id), value: app });
+  }
+  return commit(context, [unchanged(context.app), unchanged(entry)], operations);
 }
 
 async function endDeployment(

@@ -204,10 +204,16 @@ describe('a running deployment', () => {
     assert.ok(step?.type === 'scale' && step.release === 'rel-1');
   });
 
-  test('counts old instances as soon as they are healthy', () => {
-    const old = aJob({ healthyForMs: 0 });
-    const [step] = decide(running([fresh({})], { jobs: [old, fresh({})] }));
-    assert.ok(step?.type === 'scale' && step.release === 'rel-1');
+  test('takes no steady instance for one of another release that is healthy for a moment', () => {
+    const overtaken = aJob({ id: 'job-3', release: 'rel-3', healthyForMs: 20 });
+    const formations = [aFormation(1, 1), aFormation(2, 0), aFormation(3, 1)];
+    const app = anApp({ quantities: { web: 1 } });
+    const view = aView({ app, deployments: [aDeployment()], formations });
+    const steps = decide({ ...view, jobs: [aJob(), overtaken] });
+    assert.deepEqual(
+      steps.filter((step) => step.type === 'scale' && step.release === 'rel-1'),
+      [],
+    );
   });
 
   test('has hope while one that failed often is healthy, which a new leader has only just seen', () => {
@@ -252,6 +258,41 @@ describe('a running deployment', () => {
   }
 });
 
+describe('a deployment that began before any release was complete', () => {
+  const { oldRelease, oldVersion, ...first } = aDeployment({ newVersion: 3, newRelease: 'rel-3' });
+  const { currentRelease, currentVersion, ...app } = anApp();
+  const fresh = aJob({ id: 'job-3', release: 'rel-3', state: 'failed', attempt: 3 });
+  const view = (jobs: SeenJob[], change: Partial<Deployment> = {}) =>
+    aView({
+      app,
+      deployments: [{ ...first, ...change }],
+      formations: [aFormation(1, 1), aFormation(2, 1), aFormation(3, 1)],
+      jobs: [...jobs, fresh],
+    });
+  const notes = (version: number) => [
+    { type: 'note-fallback', deployment: 'dep-2', release: `rel-${version}`, version },
+  ];
+  const second = (change: Partial<SeenJob> = {}) =>
+    aJob({ id: 'job-2', release: 'rel-2', ...change });
+
+  test('notes the newest release that is healthy, before it does anything else', () => {
+    assert.deepEqual(decide(view([aJob(), second()])), notes(2));
+    assert.deepEqual(decide(view([aJob(), second()], { state: 'rolling-back' })), notes(2));
+  });
+
+  test('trusts one that was healthy for a while more than one that was for a moment', () => {
+    assert.deepEqual(decide(view([aJob(), second({ healthyForMs: 20 })])), notes(1));
+    assert.deepEqual(decide(view([aJob({ healthyForMs: 20 })])), notes(1));
+  });
+
+  test('notes nothing while nothing is healthy, and nothing twice', () => {
+    const [step] = decide(view([aJob({ isHealthy: false })]));
+    assert.equal(step?.type, 'roll-back');
+    const noted = { oldRelease: 'rel-1', oldVersion: 1 };
+    assert.equal(decide(view([aJob(), second()], noted))[0]?.type, 'roll-back');
+  });
+});
+
 describe('a deployment that rolls back', () => {
   test('of a first release ends with nothing', () => {
     const { oldRelease, oldVersion, ...first } = aDeployment({
@@ -265,6 +306,15 @@ describe('a deployment that rolls back', () => {
     ]);
     const empty = { ...view, formations: [aFormation(2, 0)] };
     assert.deepEqual(decide(empty), [{ type: 'fail', deployment: 'dep-2', reason: 'x' }]);
+  });
+
+  test('keeps what serves, also what is healthy only since a moment', () => {
+    const deployment = aDeployment({ state: 'rolling-back', reason: 'x' });
+    const bad = aJob({ id: 'job-2', release: 'rel-2', healthyForMs: 0 });
+    const starting = aJob({ state: 'starting', isHealthy: false });
+    const formations = [aFormation(1, 1), aFormation(2, 1)];
+    const view = aView({ deployments: [deployment], formations, jobs: [starting, bad] });
+    assert.deepEqual(decide(view), []);
   });
 
   test('to a release that is not healthy either ends all the same, and says so', () => {

@@ -19,11 +19,14 @@ import {
   wantedOf,
 } from './app-view.ts';
 import { decideDeletion } from './deletion.ts';
+import { fallbackOf } from './fallback.ts';
 import { type Counts, planRollout, type Quantities } from './rollout.ts';
 
 export type Step =
   | { type: 'supersede'; deployment: string; reason: string; isFailure: boolean }
   | { type: 'begin'; deployment: string }
+  /** It has nothing to go back to yet, and this release is healthy. */
+  | { type: 'note-fallback'; deployment: string; release: string; version: number }
   /** With a deployment, the step counts as its progress. */
   | { type: 'scale'; release: string; quantities: Quantities; deployment?: string }
   | { type: 'remove-formation'; release: string }
@@ -54,6 +57,8 @@ export function decideApp(view: AppView, options: DecideOptions): Decision {
     return { steps: others.map((old) => supersede(old, newest?.newVersion ?? current)) };
   if (!newest) return { steps: settle(view) };
   if (newest.state === 'pending') return { steps: [{ type: 'begin', deployment: newest.id }] };
+  const fallback = fallbackOf(view, newest, options.deploySteadyMs);
+  if (fallback) return { steps: [{ type: 'note-fallback', deployment: newest.id, ...fallback }] };
   return newest.state === 'rolling-back'
     ? decideRollback(view, newest, options)
     : decideForward(view, newest, options);
@@ -116,16 +121,19 @@ function move(
   target: ReleaseShape | undefined,
   { deploySteadyMs }: DecideOptions,
 ) {
+  const isRollback = deployment.state === 'rolling-back';
+  // On the way back what serves stays as long as it does, steady or not.
+  const othersSteadyMs = isRollback ? 0 : deploySteadyMs;
   const others = new Map<string, Counts>();
   for (const { release } of view.formations)
-    if (release !== target?.id) others.set(release, countsOf(view, release));
+    if (release !== target?.id) others.set(release, countsOf(view, release, othersSteadyMs));
   const plan = planRollout({
     wanted: target ? wantedOf(view, target) : {},
     target: target ? countsOf(view, target.id, deploySteadyMs) : {},
     others,
     strategy: deployment.strategy,
     batchSize: deployment.batchSize,
-    isRollback: deployment.state === 'rolling-back',
+    isRollback,
   });
   const steps: Step[] = [];
   const add = (release: string, quantities: Quantities) => {
