@@ -3,6 +3,7 @@
 
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { historyChunkBytes } from './config.ts';
 import type { Position } from './decide/next-file.ts';
 import { type SegmentLimits, type SegmentPosition, Segments } from './segments.ts';
 import type { LogLine } from './wire.ts';
@@ -16,9 +17,6 @@ interface Checkpoint {
   end: SegmentPosition;
   positions: Record<string, Position>;
 }
-
-/** Bytes of history looked through at once. */
-const scanBytes = 1024 * 1024;
 
 export class AppLog {
   readonly segments: Segments;
@@ -39,7 +37,7 @@ export class AppLog {
     const positions = new Map(Object.entries(checkpoint?.positions ?? {}));
     let from = checkpoint?.end ?? segments.start;
     for (;;) {
-      const { lines, next } = await segments.read(from, scanBytes);
+      const { lines, next } = await segments.read(from, historyChunkBytes);
       if (lines.length === 0 && next.segment === from.segment) break;
       for (const { text } of lines) {
         const { at } = JSON.parse(text) as StoredLine;

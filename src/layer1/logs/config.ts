@@ -38,6 +38,8 @@ export type LogsConfig = SettingsOf<typeof logsSettings>;
 export const readChunkBytes = 256 * 1024;
 /** A line is cut here; the engine itself splits at 16 KiB and we join. */
 export const maxLineBytes = 256 * 1024;
+/** Bytes of history read at once: more than the longest line has there, as JSON may need six bytes for one of it. */
+export const historyChunkBytes = 8 * maxLineBytes;
 /** How often positions are made durable while lines arrive. */
 export const checkpointMs = 1000;
 /** How often files are looked at when no change was notified. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { LogSource } from '#layer0/host/client';
 import { AppLog } from './app-log.ts';
+import { maxLineBytes } from './config.ts';
 import { ContainerLog } from './container-log.ts';
 import { nextRead } from './decide/next-file.ts';
 import { JsonFileParser } from './json-file.ts';
@@ -237,6 +238,26 @@ describe('a container log', () => {
       ['whole', 'no newline'],
     );
     await app.close();
+  });
+
+  test('keeps the longest line, of bytes that JSON writes as six each, and what comes after it', async () => {
+    const longest = '\u0001'.repeat(maxLineBytes + 10_000);
+    const app = await openApp();
+    const reader = new ContainerLog(source, app);
+    const pieces = longest.match(/.{1,16000}/gs) ?? [];
+    await writeFile(source.path, `${pieces.map((piece) => entry(piece)).join('')}${entry('\n')}`);
+    await appendFile(source.path, entry('after\n'));
+    await reader.readAll(never);
+    await reader.close();
+    await app.close();
+    const again = await openApp();
+    const next = new ContainerLog(source, again);
+    await next.readAll(never);
+    const lines = await readAll(again);
+    assert.equal(lines.map(({ text }) => text).join('').length, longest.length + 'after'.length);
+    assert.equal(lines.at(-1)?.text, 'after');
+    await next.close();
+    await again.close();
   });
 
   test('waits for the rest of an entry that is being written, and does not spin', async () => {

@@ -2,13 +2,10 @@
 // cannot fill memory. Every line bears the cursor to go on from: a reader who is cut off misses nothing and sees nothing twice.
 
 import type { AppLog, StoredLine } from './app-log.ts';
-import { defaultLines } from './config.ts';
+import { defaultLines, historyChunkBytes } from './config.ts';
 import { type Cursor, formatCursor, parseCursor } from './decide/cursor.ts';
 import type { SegmentLine, SegmentPosition } from './segments.ts';
 import type { LogEntry, LogLine, LogQuery } from './wire.ts';
-
-/** Bytes of history read at once. */
-const readBytes = 1024 * 1024;
 
 /** Ends after what there is; with `follow` when the signal fires, or when this history is closed: go on by cursor then. */
 export async function* readLog(
@@ -45,7 +42,7 @@ async function* linesFrom(log: AppLog, query: LogQuery, way: Way): AsyncGenerato
     if (query.follow && known !== position.segment)
       yield { cursor: formatCursor({ end: position }) };
     known = position.segment;
-    const { lines, start, next, isGap } = await segments.read(position, readBytes);
+    const { lines, start, next, isGap } = await segments.read(position, historyChunkBytes);
     if (isGap) yield gapLine(query.app, dropped, { end: start }, lines[0]);
     for (const { text, end } of lines) {
       const line = toLine(text);
@@ -127,7 +124,9 @@ async function linesOf(
   let position: SegmentPosition = { segment, offset: 0 };
   for (;;) {
     const isLast = position.segment === end.segment;
-    const limit = isLast ? Math.min(readBytes, end.offset - position.offset) : readBytes;
+    const limit = isLast
+      ? Math.min(historyChunkBytes, end.offset - position.offset)
+      : historyChunkBytes;
     if (limit <= 0) return found;
     const { lines, next, isGap } = await log.segments.read(position, limit);
     // Dropped meanwhile: the ones after it are asked for by themselves.

@@ -3,6 +3,7 @@
 
 import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { historyChunkBytes } from './config.ts';
 
 const newline = 10;
 
@@ -155,7 +156,8 @@ export class Segments {
     const path = this.#path(this.#last);
     this.#file = await open(path, 'a', 0o640);
     this.#size = (await stat(path)).size;
-    const tail = await readAt(path, Math.max(0, this.#size - 1024 * 1024), 1024 * 1024);
+    const from = Math.max(0, this.#size - historyChunkBytes);
+    const tail = await readAt(path, from, historyChunkBytes);
     if (tail === undefined) return;
     const whole = this.#size - tail.length + tail.lastIndexOf(newline) + 1;
     if (tail.length === 0 || whole === this.#size) return;
