@@ -36,6 +36,7 @@ const app = {
   name: 'shop',
   currentVersion: 1,
   urls: ['http://shop.gantry.localhost/'],
+  defaultLimits: { memoryBytes: 512 * 1024 ** 2, cpuMillis: 1000, pids: 512 },
   limits: {},
 };
 const stream = '/apps/shop/deployments/dep-2/stream';
@@ -409,7 +410,7 @@ test('limit set sends sizes in bytes and follows the release it makes', async ()
   assert.deepEqual(api.bodies('PATCH /apps/shop'), [
     { limits: { web: { memoryBytes: 1024 ** 3, cpuMillis: 500 } } },
   ]);
-  assert.match(stdout, /^shop: limits of web are set\n(.*\n)+v2 is live/);
+  assert.match(stdout, /^shop: web may use memory 512 MiB, 1 cpu, 512 pids\n(.*\n)+v2 is live/);
 });
 
 const route = { id: 'rte-1', type: 'http', domain: 'a.example.com', service: 'web.shop' };

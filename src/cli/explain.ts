@@ -35,6 +35,8 @@ function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefin
     return `${url} did not answer: ${causeOf(message)}; \`gantry doctor\` says more`;
   if (status === 401)
     return `${url} refused the token of cluster ${cluster?.name ?? '?'}: ${message}; \`gantry login\` sets a new one`;
+  if (code === 'core.invalid')
+    return message.replace(/^(?:body|querystring|params) is not valid: /, 'the API refused that: ');
   if (code === 'core.internal') return `${message}; this is a bug: GANTRY_DEBUG=1 shows where`;
   return message;
 }

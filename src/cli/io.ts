@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '#core/clock';
 
 export type Input = Readable & { isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
 export type Screen = Writable & { isTTY?: boolean; columns?: number; rows?: number };
-export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGWINCH';
+export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGWINCH';
 
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -21,12 +21,12 @@ export interface Io {
 /** What a shell expects of a program that Ctrl-C ended. */
 export const interruptedExitCode = 130;
 
-/** The real process. A reader that went away (`| head`) and Ctrl-C end it without a word. */
+/** The real process. A reader that went away (`| head`) and Ctrl-C end it without a word; to a terminal that is gone nothing is said. */
 export function processIo(program: NodeJS.Process): Io {
   for (const stream of [program.stdout, program.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      program.exit(0);
+      if (error.code === 'EPIPE') program.exit(0);
+      if (error.code !== 'EIO') throw error;
     });
   const handlers: (() => void)[] = [];
   program.on('SIGINT', () => {

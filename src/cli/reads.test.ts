@@ -29,7 +29,11 @@ const app: App = {
   isDeleting: false,
   createdAt: now - 3 * 86_400_000,
 };
-const view: AppView = { ...app, urls: ['http://shop.gantry.localhost/'] };
+const view: AppView = {
+  ...app,
+  urls: ['http://shop.gantry.localhost/'],
+  defaultLimits: { memoryBytes: 512 * 1024 ** 2, cpuMillis: 1000, pids: 512 },
+};
 const bare = { type: 'web', release: 'rel-2', version: 2, isHealthy: false, attempt: 1 };
 const jobs: JobView[] = [
   {
@@ -327,8 +331,9 @@ rte-2  tcp   port 5432             db   sends the PROXY protocol
   {
     words: ['limit', '-a', 'shop'],
     text: `TYPE    MEMORY   CPU      PIDS
+run     512 MiB  1 cpu    512   default, one-offs
 web     1 GiB    0.5 cpu  512
-worker  default  default  default
+worker  512 MiB  1 cpu    512   default
 `,
     json: app.limits,
   },

@@ -17,7 +17,15 @@ before(async () => {
   api
     .on('GET /apps', { items: [{ name: 'shop' }, { name: 'blog' }] })
     .on('GET /apps/shop/env', { env: { LOG_LEVEL: '***', URL: '***' } })
-    .on('GET /apps/shop/jobs', { items: [{ name: 'web.1' }] });
+    .on('GET /apps/shop/routes', {
+      items: [{ domain: 'a.example.com', path: '/api' }, { port: 3432 }],
+    })
+    .on('GET /apps/shop/jobs', {
+      items: [
+        { name: 'web.1', state: 'up' },
+        { name: 'run.1', state: 'down' },
+      ],
+    });
 });
 after(async () => {
   home.remove();
@@ -39,6 +47,13 @@ const candidates: [string[], string[]][] = [
   [['ps', '--app', 's'], ['shop']],
   [['env', 'get', '-a', 'shop', 'L'], ['LOG_LEVEL']],
   [['kill', '-a', 'shop', ''], ['web.1']],
+  [['kill', '-a', 'shop', 'web.1', '-s', 'K'], ['KILL']],
+  [['log', '-a', 'shop', '-i', ''], ['web.1']],
+  [['strategy', 'in'], ['in-batches=']],
+  [
+    ['route', 'remove', '-a', 'shop', ''],
+    ['3432', 'a.example.com/api'],
+  ],
   [['kill', '-a', 'nope', ''], []],
   [
     ['completion', ''],

@@ -125,25 +125,29 @@ test('run -d prints the id and returns', async () => {
   assert.equal(sent?.stdin, false);
 });
 
-test('Ctrl-C ends the one-off there, and here with 130', async () => {
-  let send: (name: SignalName) => void = () => undefined;
-  let end: () => void = () => undefined;
-  api.onUpgrade(`POST ${jobPath}/attach`, (_call, socket) => {
-    end = () => socket.end();
-    setTimeout(() => send('SIGINT'), 10);
+for (const [what, name] of [
+  ['Ctrl-C', 'SIGINT'],
+  ['a terminal that is closed', 'SIGHUP'],
+] as const)
+  test(`${what} ends the one-off there, and here with 130`, async () => {
+    let send: (name: SignalName) => void = () => undefined;
+    let end: () => void = () => undefined;
+    api.onUpgrade(`POST ${jobPath}/attach`, (_call, socket) => {
+      end = () => socket.end();
+      setTimeout(() => send(name), 10);
+    });
+    api.on(`DELETE ${jobPath}`, () => {
+      end();
+      return job;
+    });
+    const { code, stderr } = await home.gantry(['run', '-T', '-a', 'shop', 'sleep', '99'], {
+      onStart(sender) {
+        send = sender;
+      },
+    });
+    assert.equal(code, 130);
+    assert.match(stderr, /run.1 is being ended; Ctrl-C again leaves it alone/);
   });
-  api.on(`DELETE ${jobPath}`, () => {
-    end();
-    return job;
-  });
-  const { code, stderr } = await home.gantry(['run', '-T', '-a', 'shop', 'sleep', '99'], {
-    onStart(sender) {
-      send = sender;
-    },
-  });
-  assert.equal(code, 130);
-  assert.match(stderr, /run.1 is being ended; Ctrl-C again leaves it alone/);
-});
 
 function aLine(said: string, cursor: string) {
   return {
@@ -203,6 +207,41 @@ test('log --after begins behind that place, and is not mixed with -n', async () 
     [[undefined, '1.20']],
   );
   const both = await home.gantry(['log', '--after', '1.20', '-n', '5', '-a', 'shop']);
+  assert.equal(both.code, 2);
+  assert.match(both.stderr, /-n and --after do not go together/);
+});
+
+test('events -f where nothing has happened yet misses nothing when the connection breaks', async () => {
+  let send: (name: SignalName) => void = () => undefined;
+  const asked: unknown[] = [];
+  api.on('GET /events', ({ query }: ApiCall, response: ServerResponse) => {
+    if (query.follow === undefined)
+      return { items: query.app === undefined ? [{ id: 7, message: 'of another app' }] : [] };
+    asked.push(query.after);
+    if (asked.length === 1) return response.writeHead(200).end();
+    setTimeout(() => send('SIGINT'), 5);
+    response.writeHead(200).flushHeaders();
+    return new Promise(() => undefined);
+  });
+  const { code } = await home.gantry(['events', '-f', '-a', 'shop'], {
+    onStart(sender) {
+      send = sender;
+    },
+  });
+  assert.deepEqual([code, asked], [130, ['7', '7']]);
+});
+
+test('events --after pages through all that came after, and refuses a number of lines with it', async () => {
+  api.on('GET /events', ({ query }: ApiCall) => {
+    const id = Number(query.after) + 1;
+    return { items: [{ id, type: 'x', message: 'y', time: now }], ...(id < 6 ? { next: id } : {}) };
+  });
+  const { stdout } = await home.gantry(['events', '--after', '3', '--json']);
+  assert.deepEqual(
+    (JSON.parse(stdout) as { id: number }[]).map(({ id }) => id),
+    [4, 5, 6],
+  );
+  const both = await home.gantry(['events', '--after', '3', '-n', '5']);
   assert.equal(both.code, 2);
   assert.match(both.stderr, /-n and --after do not go together/);
 });

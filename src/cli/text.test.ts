@@ -147,6 +147,16 @@ const explained: [string, AppError, RegExp, number][] = [
     3,
   ],
   [
+    'a value that the API does not take',
+    new AppError(
+      'core.invalid',
+      { status: 400, retry: false },
+      'querystring is not valid: signal must be one of SIGTERM,SIGKILL',
+    ),
+    /^the API refused that: signal must be one of SIGTERM,SIGKILL$/,
+    2,
+  ],
+  [
     'a bug of this tool',
     new AppError('core.internal', { status: 500, retry: false }, 'unexpected failure: boom'),
     /this is a bug: GANTRY_DEBUG=1 shows where/,

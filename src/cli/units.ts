@@ -47,6 +47,11 @@ export function cpuText(millis: number): string {
   return `${millis / 1_000} cpu`;
 }
 
+/** `memory 1 GiB, 0.5 cpu, 512 pids` */
+export function limitText(limit: { memoryBytes: number; cpuMillis: number; pids: number }): string {
+  return `memory ${sizeText(limit.memoryBytes)}, ${cpuText(limit.cpuMillis)}, ${limit.pids} pids`;
+}
+
 /** `500` and `500m` are thousandths of a processor, `0.5` with its point is half of one. */
 export function parseCpu(text: string): number {
   const [, number = '', isMillis] = /^(\d{1,7}(?:\.\d{1,3})?)(m?)$/.exec(text) ?? [];

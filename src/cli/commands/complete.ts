@@ -36,8 +36,7 @@ async function candidatesFor(
   const { spec, rest } = found;
   const options = optionsOf(spec);
   const value = valueWanted(spec, rest.at(-1));
-  if (value === 'APP') return await ask(call, spec, [], appNames);
-  if (value !== undefined) return [];
+  if (value !== undefined) return await valuesFor(call, found, value);
   if (typed.startsWith('-')) return Object.keys(options).map((name) => `--${name}`);
   const second = rest.length === 0 ? secondWords(spec.name) : [];
   return [...second, ...(await wordsFor(call, spec, rest))];
@@ -69,6 +68,17 @@ function valueWanted(spec: CommandSpec, last: string | undefined): string | unde
   return entry?.[1].value;
 }
 
+/** What the placeholder of an option stands for. */
+async function valuesFor(
+  call: Call,
+  { spec, rest }: { spec: CommandSpec; rest: readonly string[] },
+  value: string,
+): Promise<string[]> {
+  if (spec.name === 'kill' && value === 'SIGNAL') return ['TERM', 'KILL', 'INT', 'HUP', 'USR1'];
+  const source = valueSources[value];
+  return source ? await ask(call, spec, value === 'APP' ? [] : rest.slice(0, -1), source) : [];
+}
+
 type Ask = (call: CommandCall) => Promise<string[]>;
 
 async function wordsFor(call: Call, spec: CommandSpec, rest: readonly string[]): Promise<string[]> {
@@ -86,7 +96,7 @@ const appNames: Ask = async (call) => {
 
 const processNames: Ask = async (call) => {
   const { api, app } = await call.target();
-  return (await api.listJobs(app)).map(({ name }) => name);
+  return (await api.listJobs(app)).filter(({ state }) => state !== 'down').map(({ name }) => name);
 };
 
 const envNames: Ask = async (call) => {
@@ -104,6 +114,35 @@ const processTypes: Ask = async (call) => {
   return Object.keys((await api.readFormation(app)).quantities);
 };
 
+const valueSources: Readonly<Record<string, Ask>> = {
+  APP: appNames,
+  VERSION: releaseNames,
+  TYPE: processTypes,
+  NAME: processNames,
+};
+
+const routePlaces: Ask = async (call) => {
+  const { api, app } = await call.target();
+  return (await api.listRoutes(app)).map(({ domain, path = '', port }) =>
+    domain === undefined ? String(port) : `${domain}${path}`,
+  );
+};
+
+const deploymentIds: Ask = async (call) => {
+  const { api, app } = await call.target();
+  return (await api.listDeployments(app)).map(({ id }) => id);
+};
+
+const tokenNames: Ask = async (call) => {
+  const { api } = await call.connect();
+  return (await api.listTokens()).map(({ name }) => name);
+};
+
+const certificateDomains: Ask = async (call) => {
+  const { api } = await call.connect();
+  return (await api.listCertificates()).map(({ domain }) => domain);
+};
+
 const sources: Readonly<Record<string, Ask>> = {
   kill: processNames,
   'env get': envNames,
@@ -111,7 +150,12 @@ const sources: Readonly<Record<string, Ask>> = {
   'release show': releaseNames,
   'release rollback': releaseNames,
   scale: async (call) => (await processTypes(call)).map((type) => `${type}=`),
-  'limit set': processTypes,
+  'limit set': async (call) => [...(await processTypes(call)), 'run'],
+  'deployment show': deploymentIds,
+  'route remove': routePlaces,
+  'token revoke': tokenNames,
+  'certificate remove': certificateDomains,
+  strategy: async () => ['one-by-one', 'all-at-once', 'in-batches='],
 };
 
 /** The options typed so far say which app and cluster. A line that is not finished, or an API that is not there, has no candidates. */

@@ -4,7 +4,7 @@ import type { AppView, JobView, ReleaseView } from '#layer1/controller/client';
 import type { Call } from '../command.ts';
 import { remoteUrlOf } from '../repository.ts';
 import type { Cell } from '../table.ts';
-import { agoText, cpuText, dateText, sizeText } from '../units.ts';
+import { agoText, dateText, limitText } from '../units.ts';
 import { stateText } from './ps.ts';
 
 export async function showApp(call: Call): Promise<undefined> {
@@ -66,10 +66,7 @@ function because({ reason }: JobView): string {
 
 function limitFacts({ limits }: AppView): (readonly [string, Cell])[] {
   return Object.entries(limits).map(
-    ([type, { memoryBytes, cpuMillis, pids }], index) =>
-      [
-        index === 0 ? 'Limits' : '',
-        `${type}: memory ${sizeText(memoryBytes)}, ${cpuText(cpuMillis)}, ${pids} pids`,
-      ] as const,
+    ([type, limit], index) =>
+      [index === 0 ? 'Limits' : '', `${type}: ${limitText(limit)}`] as const,
   );
 }

@@ -4,24 +4,35 @@ import type { ChangeApp, Deployment } from '#layer1/controller/client';
 import type { Call, Connection } from '../command.ts';
 import { cliErrors } from '../errors.ts';
 import { followDeployment } from '../follow-deployment.ts';
-import { cpuText, parseCpu, parseSize, sizeText } from '../units.ts';
+import { cpuText, limitText, parseCpu, parseSize, sizeText } from '../units.ts';
+
+/** The type that limits of `gantry run` go by. */
+const oneOffs = 'run';
 
 export async function showLimits(call: Call): Promise<undefined> {
   const { out, args } = call;
   const { api, app } = await call.target();
-  const [{ limits }, { quantities }] = await Promise.all([
+  const [{ limits, defaultLimits }, { quantities }] = await Promise.all([
     api.readApp(app),
     api.readFormation(app),
   ]);
   if (args.has('json')) return out.json(limits);
-  const types = [...new Set([...Object.keys(quantities), ...Object.keys(limits)])].sort();
-  if (types.length === 0) return out.note(`${app} has no process types yet.`);
+  const types = [...new Set([...Object.keys(quantities), ...Object.keys(limits), oneOffs])].sort();
   out.table(
-    ['TYPE', 'MEMORY', 'CPU', 'PIDS'],
+    ['TYPE', 'MEMORY', 'CPU', 'PIDS', ''],
     types.map((type) => {
-      const limit = limits[type];
-      if (!limit) return [type, 'default', 'default', 'default'];
-      return [type, sizeText(limit.memoryBytes), cpuText(limit.cpuMillis), String(limit.pids)];
+      const limit = limits[type] ?? defaultLimits;
+      const notes = [
+        ...(limits[type] ? [] : ['default']),
+        ...(type === oneOffs ? ['one-offs'] : []),
+      ];
+      return [
+        type,
+        sizeText(limit.memoryBytes),
+        cpuText(limit.cpuMillis),
+        String(limit.pids),
+        notes.join(', '),
+      ];
     }),
   );
 }
@@ -33,8 +44,8 @@ export async function setLimits(call: Call): Promise<number | undefined> {
   const target = await call.target();
   const { api, app } = target;
   const before = await deploymentsOf(target);
-  await api.changeApp(app, { limits });
-  out.line(`${app}: limits of ${type} are set`);
+  const { limits: now, defaultLimits } = await api.changeApp(app, { limits });
+  out.line(`${app}: ${type} may use ${limitText(now[type] ?? defaultLimits)}`);
   const made = (await deploymentsOf(target)).find(({ id }) => !before.some((old) => old.id === id));
   if (!made) return undefined;
   if (args.has('no-wait')) out.line(`v${made.newVersion} is rolled out with them`);

@@ -39,7 +39,10 @@ export async function runCommand(call: Call): Promise<number | undefined> {
   return undefined;
 }
 
-/** Ctrl-C ends the one-off, a second one only this. In a terminal Ctrl-C is a byte, and its process gets it. */
+/**
+ * Ctrl-C ends the one-off, a second one only this; so does a terminal that is closed. In a terminal Ctrl-C is a byte, and
+ * its process gets it.
+ */
 async function attend(call: Call, running: Running, tty: boolean): Promise<number> {
   const { io, out } = call;
   const { api, app, job } = running;
@@ -51,7 +54,7 @@ async function attend(call: Call, running: Running, tty: boolean): Promise<numbe
     out.note(`${job.name} is being ended; Ctrl-C again leaves it alone`);
     api.killJob(app, job.id).catch(() => abort.abort());
   };
-  const releases = [io.onSignal('SIGINT', end), io.onSignal('SIGTERM', end)];
+  const releases = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((name) => io.onSignal(name, end));
   try {
     await Promise.race([joinStreams(call, running, { tty, signal: abort.signal }), aborted(abort)]);
     const code = exitCodeOf(call, await waitForEnd(call, running, abort.signal));

@@ -27,8 +27,9 @@ export const clusterCommands = [
     options: {
       follow: { short: 'f', doc: 'go on with what happens from now' },
       lines: { short: 'n', value: 'N', doc: 'how many of the last ones; 50 unless said' },
+      after: { value: 'ID', doc: 'instead: all after this one; --json shows their ids' },
     },
-    examples: ['gantry events', 'gantry events -a shop -f'],
+    examples: ['gantry events', 'gantry events -a shop -f', 'gantry events -f --json --after 4711'],
   },
   {
     name: 'token',

@@ -58,7 +58,7 @@ export const processCommands = [
       'no-tty': { short: 'T', doc: 'no terminal, also when there is one' },
     },
     details:
-      "Ends with the command's exit code. In a terminal it gets a terminal; else standard input is\npiped to it, and its two outputs stay apart. Options of gantry go before COMMAND.\nWithout COMMAND the image's own command is run.",
+      "Ends with the command's exit code. In a terminal it gets a terminal; else standard input is\npiped to it, and its two outputs stay apart. Options of gantry go before COMMAND.\nWhere the terminal is closed, or the connection of it is lost, the command is ended too.\nWithout COMMAND the image's own command is run.",
     examples: [
       'gantry run bash',
       'gantry run -a shop -- npm run migrate',
@@ -94,7 +94,8 @@ export const processCommands = [
     takes: [2, 4],
     app: 'found',
     options: waitOption,
-    details: 'cpu is in thousandths of a processor (500), or with a point in processors (0.5).',
+    details:
+      'TYPE is a process type, or run for one-offs. cpu is in thousandths of a processor (500), or\nwith a point in processors (0.5).',
     examples: ['gantry limit set web memory=1G', 'gantry limit set worker cpu=500 pids=1024'],
   },
 ] as const satisfies readonly CommandSpec[];

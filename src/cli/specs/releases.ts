@@ -23,7 +23,7 @@ export const releaseCommands = [
       ...waitOption,
     },
     details:
-      'Code is deployed with `git push gantry main`. Without --wait a deployment goes on by itself.',
+      'Code is deployed with `git push gantry main`. With --no-wait the rollout\ngoes on by itself.',
     examples: [
       'gantry deploy -a shop --image acme/shop:42',
       'docker save acme/shop:42 | gantry deploy -a shop --image -',
@@ -93,7 +93,7 @@ export const releaseCommands = [
     app: 'found',
     isRead: true,
     details:
-      'A release in one-by-one or in-batches never takes healthy processes below what is wanted.',
+      'one-by-one (the default) and in-batches start one or N, wait until they are healthy, and then\nstop as many of the old release; all-at-once does it for all, and needs room for twice as\nmany. None stops a healthy process before its successor is healthy.',
     examples: ['gantry strategy', 'gantry strategy in-batches=3'],
   },
 ] as const satisfies readonly CommandSpec[];

@@ -332,6 +332,12 @@ describe('scale', () => {
 
   test('of a type that the release lacks is refused with those it has', async () => {
     await bed.deployShop();
+    const limits = { wrker: { memoryBytes: 2 ** 30 } };
+    assert.equal(
+      await refused('PATCH', '/apps/shop', { limits }),
+      'controller.processTypeNotFound',
+    );
+    await bed.ok('PATCH', '/apps/shop', { limits: { run: { memoryBytes: 2 ** 30 } } });
     const code = await refused('PATCH', '/apps/shop/formation', { quantities: { wrker: 1 } });
     assert.equal(code, 'controller.processTypeNotFound');
     const { quantities } = await bed.ok<FormationView>('GET', '/apps/shop/formation');

@@ -48,7 +48,12 @@ export type ChangeApp = Static<typeof changeAppSchema>;
 /** An app and where it answers. */
 export const appViewSchema = Type.Intersect([
   appSchema,
-  Type.Object({ urls: Type.Array(Type.String()) }),
+  Type.Object({
+    urls: Type.Array(Type.String()),
+    defaultLimits: Type.Object(limitsSchema.properties, {
+      description: 'Of every process type that `limits` does not name.',
+    }),
+  }),
 ]);
 export type AppView = Static<typeof appViewSchema>;
 

@@ -42,11 +42,12 @@ export class JobEvents {
       return;
     }
     const reason = after.reason ? `: ${after.reason}` : '';
+    const happened = after.state === 'failed' ? 'failed' : `is ${after.state}`;
     const event = {
       app: job.app,
       type: `job.${after.state}`,
       object: job.id,
-      message: `${job.appName}: ${job.type}.${job.index} is ${after.state}${reason}`,
+      message: `${job.appName}: ${job.type}.${job.index} ${happened}${reason}`,
     };
     this.#waiting.push(eventOperation(event, this.#deps));
     this.#writing ??= this.#writeAll().finally(() => {

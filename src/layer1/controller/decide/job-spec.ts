@@ -71,17 +71,20 @@ export interface OneOff {
   sealedEnv: Record<string, string>;
 }
 
+/** What limits call one-off jobs, and their names begin with. */
+export const oneOffType = 'run';
+
 /** The spec of a one-off job: the release's image and config, no port, no restart. */
 export function oneOffSpec(release: Release, app: App, wanted: OneOff): JobSpec | undefined {
   if (release.imageId === undefined) return undefined;
   const base = baseSpec(
     {
       ...release,
-      processes: { run: {} },
+      processes: { [oneOffType]: {} },
       sealedEnv: { ...release.sealedEnv, ...wanted.sealedEnv },
     },
     app,
-    'run',
+    oneOffType,
   );
   return {
     ...base,

@@ -2,11 +2,11 @@
 
 import type { ChangeApp } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
-import { defaultLimits } from '../decide/job-spec.ts';
+import { defaultLimits, oneOffType } from '../decide/job-spec.ts';
 import { canRun } from '../decide/release.ts';
 import { controllerErrors } from '../errors.ts';
 import { readLivingApp } from '../records.ts';
-import type { App } from '../wire.ts';
+import type { App, Release } from '../wire.ts';
 import { updateApp } from './apps.ts';
 import { contentOf, makeRelease, readBase, refuseSystem } from './releases.ts';
 
@@ -18,6 +18,7 @@ export async function changeAppSettings(
   const { value: app } = await readLivingApp(context.store, request.app);
   if (wanted.limits) refuseSystem(app);
   const { base } = await readBase(context, app);
+  if (base && canRun(base)) refuseUnknownTypes(app, base, Object.keys(wanted.limits ?? {}));
   if (!wanted.limits || !base || !canRun(base)) {
     await updateApp(context, request.app, (old) => changed(old, wanted));
     return;
@@ -34,6 +35,16 @@ export async function changeAppSettings(
       };
     },
   });
+}
+
+/** Before there is code any type may be named. */
+function refuseUnknownTypes({ name }: App, { version, processes }: Release, types: string[]): void {
+  const unknown = types.find((type) => type !== oneOffType && !Object.hasOwn(processes, type));
+  if (unknown === undefined) return;
+  const known = [...Object.keys(processes), `${oneOffType} for one-offs`].join(', ');
+  throw controllerErrors.processTypeNotFound(
+    `v${version} of ${name} has no process type ${unknown}; it has ${known}`,
+  );
 }
 
 function changed(app: App, { strategy, batchSize, limits = {} }: ChangeApp): App {

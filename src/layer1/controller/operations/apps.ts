@@ -5,6 +5,7 @@ import type { Entry } from '#layer0/store/client';
 import { type Route, routeKey } from '#layer1/router/wire';
 import type { AppView, CreateApp } from '../api.ts';
 import { type Context, urlOf } from '../context.ts';
+import { defaultLimits } from '../decide/job-spec.ts';
 import { claimOf, reservedNames } from '../decide/route.ts';
 import { controllerErrors } from '../errors.ts';
 import { eventOperation, type NewEvent } from '../events.ts';
@@ -99,7 +100,7 @@ export async function readAppView(context: Context, name: string): Promise<AppVi
   const urls = byAge.flatMap(({ domain, path }) =>
     domain === undefined ? [] : `${urlOf(context.settings, domain)}${(path ?? '').slice(1)}`,
   );
-  return { ...value, urls };
+  return { ...value, urls, defaultLimits };
 }
 
 export async function updateApp(

@@ -8,7 +8,7 @@ import { type Job, jobKey } from '#layer0/scheduler/wire';
 import type { Run } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
 import { checkEnv } from '../decide/env.ts';
-import { oneOffSpec } from '../decide/job-spec.ts';
+import { oneOffSpec, oneOffType } from '../decide/job-spec.ts';
 import { controllerErrors } from '../errors.ts';
 import { eventOperation } from '../events.ts';
 import { readApp, readLivingApp } from '../records.ts';
@@ -101,7 +101,7 @@ export async function runJob(
     appName: app.name,
     release: base.id,
     releaseVersion: base.version,
-    type: 'run',
+    type: oneOffType,
     spec,
     alongside: (job) => {
       const message = `${app.name}: ${request.caller.name} runs a one-off job`;
