@@ -5,6 +5,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { storeErrors } from './errors.ts';
 import type { Change, Commit, HistorySize, LeaseRecord, Ledger, ReadRange } from './ledger.ts';
 import type { Reserve } from './reserve.ts';
+import { beginIfRestored } from './restored-file.ts';
 import type { Entry } from './wire.ts';
 
 const applicationId = 0x67616e74;
@@ -232,7 +233,8 @@ function prepare(database: DatabaseSync) {
   };
 }
 
-function open({ path, incarnation, isDurable }: SqliteLedgerOptions): DatabaseSync {
+function open(options: SqliteLedgerOptions): DatabaseSync {
+  const { path, incarnation, isDurable } = options;
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path);
@@ -252,6 +254,7 @@ function open({ path, incarnation, isDurable }: SqliteLedgerOptions): DatabaseSy
       throw storeErrors.damaged(
         `open the store ${path}: it is of another program or version (${id}, ${version})`,
       );
+    beginIfRestored(database, options);
     return database;
   } catch (cause) {
     database?.close();

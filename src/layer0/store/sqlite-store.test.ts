@@ -1,9 +1,10 @@
 // What only the store on disk does: it comes back, shares syncs, and refuses a second owner.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { hasCode } from '#core/errors';
 import { FakeClock } from '#core/fake-clock';
@@ -40,6 +41,59 @@ test('incarnation, revision, entries and history survive a restart', async () =>
   assert.deepEqual(seen, ['put k/a 2', 'delete k/a 2', 'put k/b 1']);
   const { entries } = await again.list('', { at: from });
   assert.deepEqual(entries, [{ key: 'k/a', value: 1, createRevision: 1, modRevision: 1 }]);
+  await again.close();
+});
+
+test('a folder that was restored from a copy begins a new incarnation, and followers list again', async () => {
+  const first = await open();
+  const { revision: from } = await first.txn(put('k/a'));
+  await first.close();
+  const copy = `${folder}-copy`;
+  cpSync(folder, copy, { recursive: true });
+  const later = await open();
+  await later.txn(put('k/b'));
+  await later.close();
+  rmSync(folder, { recursive: true });
+  renameSync(copy, folder);
+  const restored = await open();
+  assert.notEqual(restored.incarnation, from.incarnation);
+  const { entries, revision } = await restored.list('k/');
+  assert.deepEqual(
+    entries.map(({ key }) => key),
+    ['k/a'],
+  );
+  assert.deepEqual(revision, { incarnation: restored.incarnation, revision: from.revision });
+  await assert.rejects(restored.watch('k/', { from }).next(), (error: unknown) =>
+    hasCode(error, 'store.compacted'),
+  );
+  await restored.close();
+  const again = await open();
+  assert.equal(again.incarnation, restored.incarnation);
+  await again.close();
+});
+
+test('a file `restored` in the folder begins a new incarnation, once: for what no copy shows', async () => {
+  const first = await open();
+  await first.txn(put('k'));
+  await first.close();
+  writeFileSync(join(folder, 'restored'), '');
+  const restored = await open();
+  assert.notEqual(restored.incarnation, first.incarnation);
+  assert.ok(await restored.get('k'));
+  await restored.close();
+  const again = await open();
+  assert.equal(again.incarnation, restored.incarnation);
+  await again.close();
+});
+
+test('a store that never noted its file goes on in its incarnation', async () => {
+  const first = await open();
+  await first.close();
+  const database = new DatabaseSync(join(folder, 'store.sqlite'));
+  database.exec("DELETE FROM meta WHERE name = 'file'");
+  database.close();
+  const again = await open();
+  assert.equal(again.incarnation, first.incarnation);
   await again.close();
 });
 
