@@ -300,7 +300,8 @@ test('rollback goes to the last good release, or to the one that is named', asyn
 
 function aJob(name: string, state: JobView['state'], reason?: string): JobView {
   const type = name.split('.')[0] ?? '';
-  const base = { id: name, name, type, release: 'rel-1', version: 1, attempt: 1, createdAt: now };
+  const own = { id: name, name, type, kind: 'service' as const };
+  const base = { ...own, release: 'rel-1', version: 1, attempt: 1, createdAt: now };
   return { ...base, state, isHealthy: state === 'up', ...(reason === undefined ? {} : { reason }) };
 }
 

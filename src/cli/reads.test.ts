@@ -34,7 +34,10 @@ const view: AppView = {
   urls: ['http://shop.gantry.localhost/'],
   defaultLimits: { memoryBytes: 512 * 1024 ** 2, cpuMillis: 1000, pids: 512 },
 };
-const bare = { type: 'web', release: 'rel-2', version: 2, isHealthy: false, attempt: 1 };
+const bare = {
+  ...{ type: 'web', kind: 'service' as const, release: 'rel-2', version: 2 },
+  ...{ isHealthy: false, attempt: 1 },
+};
 const jobs: JobView[] = [
   {
     ...bare,
@@ -69,10 +72,12 @@ const jobs: JobView[] = [
     id: 'j4',
     name: 'run.1',
     type: 'run',
+    kind: 'ephemeral',
     state: 'down',
     exitCode: 0,
     createdAt: hourAgo,
     startedAt: hourAgo,
+    endedAt: now - 120_000,
   },
 ];
 const release: ReleaseView = {
@@ -265,7 +270,7 @@ worker.1  pending  1 h    v2       no host has 99 GiB free
 web.1     up       1 min  v2
 web.2     failed   8 s    v2       exit 1; restart 4 in 8 s
 worker.1  pending  1 h    v2       no host has 99 GiB free
-run.1     down     1 h    v2       exit 0
+run.1     down     2 min  v2       exit 0
 `,
     json: jobs,
   },

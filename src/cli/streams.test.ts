@@ -13,6 +13,7 @@ const job: JobView = {
   id: 'job-9',
   name: 'run.1',
   type: 'run',
+  kind: 'ephemeral',
   release: 'rel-1',
   version: 1,
   state: 'pending',

@@ -5,9 +5,6 @@ import type { Call } from '../command.ts';
 import { stateColour } from '../paint.ts';
 import { durationText } from '../units.ts';
 
-/** Process types of jobs that run once. */
-const oneOffTypes = ['run', 'build'];
-
 export async function listProcesses(call: Call): Promise<undefined> {
   const { out, args, io } = call;
   const { api, app } = await call.target();
@@ -22,7 +19,7 @@ export async function listProcesses(call: Call): Promise<undefined> {
       shown.map((job) => [
         job.name,
         { text: stateText(job), colour: stateColour(stateText(job)) },
-        durationText(now - (job.startedAt ?? job.createdAt)),
+        durationText(now - (job.endedAt ?? job.startedAt ?? job.createdAt)),
         `v${job.version}`,
         reasonText(job),
       ]),
@@ -31,8 +28,8 @@ export async function listProcesses(call: Call): Promise<undefined> {
   if (hidden > 0) out.note(`${hidden} that ended not shown; gantry ps --all shows them`, 'dim');
 }
 
-function isOver({ state, type }: JobView): boolean {
-  return state === 'down' || (state === 'failed' && oneOffTypes.includes(type));
+function isOver({ state, kind }: JobView): boolean {
+  return state === 'down' || (state === 'failed' && kind === 'ephemeral');
 }
 
 export function stateText({ state, isHealthy }: JobView): string {

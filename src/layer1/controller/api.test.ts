@@ -350,10 +350,11 @@ describe('a one-off job', () => {
     await bed.deployShop();
     const body = { command: ['rake', 'db:migrate'], env: { EXTRA: 'secret-extra' } };
     const job = await bed.ok<JobView>('POST', '/apps/shop/jobs', body);
-    assert.equal(job.name, 'run.1');
+    assert.deepEqual([job.name, job.kind, job.endedAt], ['run.1', 'ephemeral', undefined]);
     const answer = await bed.finish(bed.call('GET', `/apps/shop/jobs/${job.id}/exit`));
     const ended = JSON.parse(answer.text.trim()) as JobView;
     assert.deepEqual([ended.state, ended.exitCode], ['down', 0]);
+    assert.ok(ended.endedAt !== undefined && ended.endedAt >= ended.createdAt);
     const record = (await bed.grid.jobs()).find(({ id }) => id === job.id);
     assert.deepEqual(record?.spec.command, ['rake', 'db:migrate']);
     assert.ok(!(await bed.dump()).includes('secret-extra'));

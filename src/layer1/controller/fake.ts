@@ -170,6 +170,7 @@ export class FakeGrid {
       ports: {},
       startedAt: now,
       updatedAt: now,
+      ...(status.state === 'down' || status.state === 'failed' ? { endedAt: now } : {}),
       ...status,
     };
     await this.#put(statusKey(job.id), value);

@@ -167,6 +167,7 @@ export const jobViewSchema = Type.Object({
   id: Type.String(),
   name: Type.String({ description: '`web.1`.' }),
   type: Type.String(),
+  kind: oneOf('service', 'ephemeral'),
   release: Type.String(),
   version: Type.Integer(),
   state: oneOf('pending', 'placed', 'starting', 'up', 'stopping', 'down', 'failed'),
@@ -178,6 +179,11 @@ export const jobViewSchema = Type.Object({
   exitCode: Type.Optional(Type.Integer()),
   createdAt: Type.Integer(),
   startedAt: Type.Optional(Type.Integer()),
+  endedAt: Type.Optional(
+    Type.Integer({
+      description: 'Of this attempt: while it is down, or failed and not yet started again.',
+    }),
+  ),
 });
 export type JobView = Static<typeof jobViewSchema>;
 

@@ -28,6 +28,7 @@ export function jobView(job: Job, status: JobStatus | undefined): JobView {
     id: job.id,
     name: nameOf(job),
     type: job.type,
+    kind: job.kind,
     release: job.release,
     version: job.releaseVersion,
     state: stateOf(job, status),
@@ -39,6 +40,7 @@ export function jobView(job: Job, status: JobStatus | undefined): JobView {
     ...(status?.address === undefined ? {} : { address: status.address }),
     ...(status?.exitCode === undefined ? {} : { exitCode: status.exitCode }),
     ...(status?.startedAt === undefined ? {} : { startedAt: status.startedAt }),
+    ...(status?.endedAt === undefined ? {} : { endedAt: status.endedAt }),
   };
 }
 
