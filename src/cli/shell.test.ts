@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { scripts } from './commands/completion.ts';
@@ -103,6 +103,60 @@ test('bash completes through the script, also behind a colon', () => {
   assert.equal(complete('gantry env:s'), 'set\n');
   assert.equal(complete('gantry env:'), 'set\n');
   assert.equal(complete('gantry en'), 'env:set\n');
+});
+
+/** Scripts that press the tab key behind a line: a `gantry` that writes down what it was asked and answers `env:set`. */
+const pressTab: Record<string, (line: string) => string> = {
+  fish: (line) => `
+    function gantry; printf '<%s>' $argv > $ASKED; echo env:set; end
+    ${scripts.fish}
+    complete --do-complete '${line}'`,
+  // What zsh's own system does around it is left out: it calls by name, with the words and the place of the cursor.
+  zsh: (line) => `
+    compdef() { registered="$*"; }
+    compadd() { while [[ "$1" == -* ]]; do shift; done; print -l -- "$@"; }
+    gantry() { printf '<%s>' "$@" > $ASKED; print env:set; }
+    ${scripts.zsh}
+    [[ "$registered" == "_gantry gantry" ]] || exit 9
+    words=(${line
+      .split(' ')
+      .map((word) => `'${word}'`)
+      .join(' ')}); CURRENT=$#words
+    _gantry`,
+};
+for (const [shell, script] of Object.entries(pressTab)) {
+  const isThere = spawnSync(shell, ['-c', 'true']).status === 0;
+  test(`${shell} completes through the script`, {
+    skip: isThere ? false : `${shell} is not on this machine`,
+  }, () => {
+    const flags = shell === 'fish' ? ['--no-config'] : ['-f'];
+    for (const line of ['gantry en', 'gantry env ', 'gantry env:s', 'gantry env -a shop ']) {
+      const ASKED = join(home.folder, `asked-${shell}`);
+      const env = { ...process.env, ASKED };
+      const options = { encoding: 'utf8', env } as const;
+      const { status, stdout, stderr } = spawnSync(shell, [...flags, '-c', script(line)], options);
+      const words = line.split(' ').slice(1);
+      const asked = ['__complete', '--', ...words].map((word) => `<${word}>`).join('');
+      // fish itself leaves out what does not begin with what was typed.
+      const fits = shell === 'zsh' || 'env:set'.startsWith(words.at(-1) ?? '');
+      assert.deepEqual([status, stdout, stderr], [0, fits ? 'env:set\n' : '', ''], line);
+      assert.equal(readFileSync(ASKED, 'utf8'), asked);
+    }
+  });
+}
+
+test('every completion script asks the tool itself, and is for that command alone', () => {
+  const registers = {
+    bash: 'complete -F _gantry gantry',
+    zsh: 'compdef _gantry gantry',
+    fish: 'complete --command gantry ',
+  };
+  assert.deepEqual(Object.keys(scripts), Object.keys(registers));
+  for (const [shell, line] of Object.entries(registers)) {
+    const script = scripts[shell] ?? '';
+    assert.ok(script.includes(line), shell);
+    assert.equal(script.match(/gantry __complete -- .*2> \/dev\/null/g)?.length, 1, shell);
+  }
 });
 
 test('git gets the token for the git host of a cluster, and for no other', async () => {
