@@ -47,8 +47,8 @@ export interface Ledger {
   commitsAfter(revision: number, limit: number): Commit[];
   /** Runs `work` as one durable step. */
   atomically<T>(work: () => T): T;
-  /** Inside `atomically`: the next commit. */
-  append(commit: Commit): void;
+  /** Inside `atomically`: the next commit. `texts` spares work: the new value of each change as JSON, where it is at hand. */
+  append(commit: Commit, texts?: readonly (string | undefined)[]): void;
   leases(): LeaseRecord[];
   /** Inside `atomically`. */
   addLease(lease: LeaseRecord): void;

@@ -225,13 +225,13 @@ export class LocalStore implements EmbeddedStore {
         { detail: this.#now() },
       );
     const next = this.#ledger.revision() + 1;
-    const { failed, changes } = evaluate(txn, this.#ledger, next);
-    if (changes.length > 0) this.#append({ revision: next, changes, bytes: 2 * txn.bytes });
+    const { failed, changes, texts } = evaluate(txn, this.#ledger, next);
+    if (changes.length > 0) this.#append({ revision: next, changes, bytes: 2 * txn.bytes }, texts);
     return { ok: failed.length === 0, revision: this.#now(), failed };
   }
 
-  #append(commit: SizedCommit): void {
-    this.#ledger.append(commit);
+  #append(commit: SizedCommit, texts?: readonly (string | undefined)[]): void {
+    this.#ledger.append(commit, texts);
     this.#fresh.push(commit);
   }
 

@@ -47,6 +47,8 @@ export class SqliteLedger implements Ledger {
   readonly #database: DatabaseSync;
   readonly #reserve: Reserve;
   readonly #statements: Statements;
+  /** What an entry was read from, so that the history gets the same text without making it again. */
+  readonly #texts = new WeakMap<Entry, string>();
   #revision: number;
   #compactedTo: number;
   #historyBytes: number;
@@ -87,8 +89,11 @@ export class SqliteLedger implements Ledger {
   }
 
   read(key: string): Entry | undefined {
-    const row = this.#statements.read.get(key) as { entry: string } | undefined;
-    return row && entryOf(key, row.entry);
+    const row = this.#statements.read.get(key) as unknown as [text: string] | undefined;
+    if (!row) return undefined;
+    const entry = entryOf(key, row[0]);
+    this.#texts.set(entry, row[0]);
+    return entry;
   }
 
   readRange({ prefix, after, limit = -1 }: ReadRange): Entry[] {
@@ -135,16 +140,21 @@ export class SqliteLedger implements Ledger {
     }
   }
 
-  append(commit: Commit): void {
-    for (const [position, change] of commit.changes.entries())
-      this.#apply(change, commit.revision, position);
-    this.#revision = commit.revision;
+  append({ revision, changes }: Commit, texts: readonly (string | undefined)[] = []): void {
+    for (const [position, change] of changes.entries()) {
+      const { after } = change;
+      this.#apply(change, after ? textOf(after, texts[position]) : null, { revision, position });
+    }
+    this.#revision = revision;
   }
 
-  #apply({ key, before, after }: Change, revision: number, position: number): void {
+  #apply(
+    { key, before, after }: Change,
+    afterText: string | null,
+    { revision, position }: { revision: number; position: number },
+  ): void {
     const { put, remove, record } = this.#statements;
-    const beforeText = before ? textOf(before) : null;
-    const afterText = after ? textOf(after) : null;
+    const beforeText = before ? (this.#texts.get(before) ?? textOf(before)) : null;
     if (after) put.run(key, afterText, after.lease ?? null);
     else remove.run(key);
     record.run(revision, position, key, beforeText, afterText);
@@ -205,8 +215,11 @@ type Statements = ReturnType<typeof prepare>;
 
 function prepare(database: DatabaseSync) {
   const statement = (sql: string): StatementSync => database.prepare(sql);
+  const read = statement('SELECT entry FROM entries WHERE key = ?');
+  // Every put reads first, and an array is made in two thirds of the time of an object.
+  read.setReturnArrays(true);
   return {
-    read: statement('SELECT entry FROM entries WHERE key = ?'),
+    read,
     range: statement(
       'SELECT key, entry FROM entries WHERE key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?',
     ),
@@ -282,8 +295,12 @@ function pragma(database: DatabaseSync, name: string): number {
   return (database.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[name] as number;
 }
 
-function textOf({ value, createRevision, modRevision, lease }: Entry): string {
-  return JSON.stringify({ value, createRevision, modRevision, lease });
+function textOf(
+  { value, createRevision, modRevision, lease }: Entry,
+  valueText = JSON.stringify(value),
+): string {
+  const leaseText = lease === undefined ? '' : `,"lease":${JSON.stringify(lease)}`;
+  return `{"value":${valueText},"createRevision":${createRevision},"modRevision":${modRevision}${leaseText}}`;
 }
 
 function entryOf(key: string, text: string): Entry {

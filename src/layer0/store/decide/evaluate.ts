@@ -14,6 +14,8 @@ export interface Verdict {
   /** Indexes into `compare` that did not hold; empty means that `changes` may be committed. */
   failed: number[];
   changes: Change[];
+  /** The new value of each change as JSON, where it has one. */
+  texts: (string | undefined)[];
 }
 
 /** `revision` is the number that the commit will get if it changes anything. */
@@ -22,13 +24,16 @@ export function evaluate(txn: CheckedTxn, view: StateView, revision: number): Ve
   txn.compare.forEach((compare, index) => {
     if (!holds(compare, view.read(compare.key))) failed.push(index);
   });
-  if (failed.length > 0) return { failed, changes: [] };
+  if (failed.length > 0) return { failed, changes: [], texts: [] };
   const changes: Change[] = [];
+  const texts: (string | undefined)[] = [];
   for (const operation of txn.operations) {
     const change = changeOf(operation, view, revision);
-    if (change) changes.push(change);
+    if (!change) continue;
+    changes.push(change);
+    texts.push(operation.text);
   }
-  return { failed, changes };
+  return { failed, changes, texts };
 }
 
 /** An absent key has the revision 0. */
