@@ -2,6 +2,9 @@
 
 import type { Image } from '#layer0/images/wire';
 
+/** Process type of a build job. */
+export const buildType = 'build';
+
 export interface BuildRequest {
   /** App id and name. */
   app: string;
@@ -22,3 +25,15 @@ export interface BuildResult {
 }
 
 export type BuildOutput = { line: string } | { result: BuildResult };
+
+/** How the mark of a result line begins; random hexadecimal digits follow, others for each build. */
+export const resultMarkStart = 'gantry-result-';
+/** Random bytes of a mark. */
+export const resultMarkBytes = 12;
+
+const resultLine = new RegExp(`^${resultMarkStart}[0-9a-f]{${2 * resultMarkBytes}} `);
+
+/** Whether a line of a build job is its last word to the builder, which is not for people. */
+export function isResultLine({ type, text }: { type: string; text: string }): boolean {
+  return type === buildType && resultLine.test(text);
+}

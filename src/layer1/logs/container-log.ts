@@ -2,6 +2,7 @@
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { LogSource } from '#layer0/host/client';
+import { isResultLine } from '#layer1/builder/wire';
 import type { AppLog, StoredLine } from './app-log.ts';
 import { readChunkBytes } from './config.ts';
 import { type LogFile, nextRead, type Position } from './decide/next-file.ts';
@@ -67,8 +68,10 @@ export class ContainerLog {
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
     const { lines, consumed } = this.#parser.parse(buffer.subarray(0, bytesRead), offset);
     this.#lastTime = lines.at(-1)?.time ?? this.#lastTime;
-    const gap = this.#gapBefore(lines, file);
-    await this.#app.append([...gap, ...lines.map((line) => this.#stored(line, file))]);
+    // What a build tells the builder is told to nobody else.
+    const kept = lines.filter(({ text }) => !isResultLine({ type: this.source.type, text }));
+    const gap = this.#gapBefore(kept, file);
+    await this.#app.append([...gap, ...kept.map((line) => this.#stored(line, file))]);
     // A whole chunk without a newline is no log entry of any engine: it is stepped over.
     const isNoEntry = consumed === 0 && bytesRead === buffer.length;
     this.#position = positionIn(file, offset + (isNoEntry ? bytesRead : consumed));

@@ -260,6 +260,28 @@ describe('a container log', () => {
     await again.close();
   });
 
+  test('leaves out what a build tells the builder, and nothing else', async () => {
+    const mark = `gantry-result-${'0af9'.repeat(6)}`;
+    const said = [
+      `${mark} nodejs - ZGVm`,
+      `a line with ${mark} in it`,
+      'gantry-result-soon ok',
+      mark,
+    ];
+    await writeFile(source.path, said.map((text) => entry(`${text}\n`)).join(''));
+    const texts = async (type: string) => {
+      const app = await AppLog.open(join(folder, type), limits);
+      const reader = new ContainerLog({ ...source, type }, app);
+      await reader.readAll(never);
+      const lines = await readAll(app);
+      await reader.close();
+      await app.close();
+      return lines.map(({ text }) => text);
+    };
+    assert.deepEqual(await texts('build'), said.slice(1));
+    assert.deepEqual(await texts('web'), said);
+  });
+
   test('waits for the rest of an entry that is being written, and does not spin', async () => {
     const app = await openApp();
     const reader = new ContainerLog(source, app);

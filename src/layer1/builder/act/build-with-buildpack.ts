@@ -11,7 +11,13 @@ import type { BuilderConfig } from '../config.ts';
 import { buildJobSpec, stackUser } from '../decide/build-job.ts';
 import { type BuildReport, parseResultLine } from '../decide/result-line.ts';
 import { builderErrors } from '../errors.ts';
-import type { BuildOutput, BuildRequest } from '../wire.ts';
+import {
+  type BuildOutput,
+  type BuildRequest,
+  buildType,
+  resultMarkBytes,
+  resultMarkStart,
+} from '../wire.ts';
 import { outputLines } from './output-lines.ts';
 import { type SourceStream, sourceStream } from './source-stream.ts';
 
@@ -40,7 +46,7 @@ export async function* buildWithBuildpack(
   const { request, signal } = build;
   const stack = await readStack(deps);
   const source = await sourceStream(request.env, build.source);
-  const mark = `gantry-result-${randomBytes(12).toString('hex')}`;
+  const mark = `${resultMarkStart}${randomBytes(resultMarkBytes).toString('hex')}`;
   const spec = buildJobSpec(
     {
       stackImageId: stack.id,
@@ -53,7 +59,7 @@ export async function* buildWithBuildpack(
   );
   const jobId = await deps.scheduler.runEphemeral({
     ...{ app: request.app, appName: request.appName, release: '', releaseVersion: 0 },
-    ...{ type: 'build', spec },
+    ...{ type: buildType, spec },
   });
   let isOver = false;
   try {
