@@ -19,6 +19,8 @@ export interface ErrorBody {
 
 export interface ErrorOptions {
   detail?: unknown;
+  /** Seconds until the call may be made again: the answer's Retry-After. */
+  retryAfterS?: number;
   cause?: unknown;
 }
 
@@ -27,6 +29,7 @@ export class AppError extends Error {
   readonly status: number;
   readonly retry: boolean;
   readonly detail: unknown;
+  readonly retryAfterS: number | undefined;
 
   constructor(
     code: string,
@@ -40,6 +43,7 @@ export class AppError extends Error {
     this.status = spec.status;
     this.retry = spec.retry;
     this.detail = options.detail;
+    this.retryAfterS = options.retryAfterS;
   }
 
   toBody(): ErrorBody {

@@ -76,6 +76,7 @@ export function createHttpServer({ log, tls }: ServerOptions): HttpServer {
 
 function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const appError = toAppError(fromFastify(error));
+  if (appError.retryAfterS !== undefined) reply.header('retry-after', appError.retryAfterS);
   return reply
     .status(appError.status)
     .header('content-type', 'application/json; charset=utf-8')
@@ -200,7 +201,9 @@ export function onUpgrade(server: HttpServer, routes: readonly UpgradeRoute[]): 
 export function refuseUpgrade(socket: Duplex, error: unknown): void {
   const appError = toAppError(error);
   const body = JSON.stringify(appError.toBody());
+  const { retryAfterS } = appError;
+  const later = retryAfterS === undefined ? '' : `retry-after: ${retryAfterS}\r\n`;
   socket.end(
-    `HTTP/1.1 ${appError.status} Refused\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${appError.status} Refused\r\n${later}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }

@@ -62,6 +62,20 @@ export const controllerSettings = {
     min: 1_000,
     max: 86_400_000,
   }),
+  callsPerSecond: numberSetting({
+    env: 'GANTRY_API_CALLS_PER_SECOND',
+    doc: 'Calls of the management API that one token may make in the long run. A build or an image counts as 25, a stream as one.',
+    fallback: 100,
+    min: 1,
+    max: 1_000_000,
+  }),
+  callsAtOnce: numberSetting({
+    env: 'GANTRY_API_CALLS_AT_ONCE',
+    doc: 'Calls that one token may make at once, after a pause.',
+    fallback: 500,
+    min: 1,
+    max: 1_000_000,
+  }),
   electionTtlMs: numberSetting({
     env: 'GANTRY_CONTROLLER_ELECTION_TTL_MS',
     doc: 'How long the claim of a dead controller leader lasts.',

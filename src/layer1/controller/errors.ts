@@ -8,6 +8,11 @@ export const controllerErrors = defineErrors('controller', {
     retry: false,
     doc: 'The call has no token, or one that is not known. Send `Authorization: Bearer <token>`.',
   },
+  tooManyCalls: {
+    status: 429,
+    retry: true,
+    doc: 'The token makes more calls than it may, or too many wrong tokens came from one address. Wait as long as Retry-After says.',
+  },
   appNotFound: {
     status: 404,
     retry: false,

@@ -19,6 +19,7 @@ import type {
 import { registerControllerRoutes } from './http.ts';
 import { electionName, LeaderLoop } from './loop.ts';
 import { createObserver } from './observe.ts';
+import { Admission } from './operations/admission.ts';
 
 export type { BuilderPort, HostPort, LogsPort, SchedulerPort, Settings } from './context.ts';
 export { newToken, tokenHash } from './operations/tokens.ts';
@@ -36,6 +37,9 @@ export interface ControllerDeps {
 
 export interface ControllerOptions extends Settings {
   internalKey: string;
+  /** Of one token. */
+  callsPerSecond: number;
+  callsAtOnce: number;
   electionTtlMs: number;
   /** Shown as the leader's name. */
   identity: string;
@@ -75,9 +79,11 @@ class RunningController implements Controller {
       settings: options,
     };
     this.server = createHttpServer({ log: deps.log });
-    const { internalKey } = options;
+    const { internalKey, callsPerSecond: perSecond, callsAtOnce: burst } = options;
+    const { store, clock } = deps;
+    const admission = new Admission({ store, clock, internalKey, rate: { perSecond, burst } });
     const status = () => this.status();
-    registerControllerRoutes(this.server, { context: this.#context, internalKey, status });
+    registerControllerRoutes(this.server, { context: this.#context, admission, status });
   }
 
   get isLeader(): boolean {

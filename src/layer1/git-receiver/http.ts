@@ -143,7 +143,9 @@ async function identify(deps: GitRouteDeps, request: GitRequest): Promise<Visito
     throw gitErrors.unauthorized(
       'This push has no token: the password of the remote is one. `gantry create` in the repository sets the remote up.',
     );
-  const app = await deps.platform.readApp(repository.replace(/\.git$/, ''), token);
+  const forwarded = request.headers['x-forwarded-for'];
+  const from = typeof forwarded === 'string' ? forwarded : undefined;
+  const app = await deps.platform.readApp(repository.replace(/\.git$/, ''), token, from);
   return { app, token, repository: await deps.repositories.ensure(app.id) };
 }
 

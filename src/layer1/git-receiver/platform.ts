@@ -13,8 +13,11 @@ const appRef = parser(appRefSchema);
 const appRefs = parser(Type.Object({ items: Type.Array(appRefSchema) }));
 
 export interface Platform {
-  /** The app, if this token may see it; controller.unauthorized or controller.appNotFound otherwise. */
-  readApp(name: string, token: string): Promise<AppRef>;
+  /**
+   * The app, if this token may see it; controller.unauthorized or controller.appNotFound otherwise. `from` is the
+   * address of whoever sent the token: wrong ones count against it.
+   */
+  readApp(name: string, token: string, from?: string): Promise<AppRef>;
   listApps(): Promise<AppRef[]>;
   /** Builds and deploys a tar of source; the last value is a result or an error. */
   build(input: BuildCall): AsyncGenerator<ProgressLine>;
@@ -37,12 +40,16 @@ export interface PlatformOptions {
 }
 
 export function createPlatform(options: PlatformOptions): Platform {
-  async function client(token: string) {
+  async function client(token: string, from?: string) {
     const baseUrl = await options.controllerUrl();
-    return createHttpClient({ baseUrl, headers: { authorization: `Bearer ${token}` } });
+    const forwarded = from === undefined ? {} : { 'x-forwarded-for': from };
+    return createHttpClient({
+      baseUrl,
+      headers: { authorization: `Bearer ${token}`, ...forwarded },
+    });
   }
-  async function read<T>(path: string, token: string): Promise<T> {
-    const http = await client(token);
+  async function read<T>(path: string, token: string, from?: string): Promise<T> {
+    const http = await client(token, from);
     try {
       return await http.json<T>('GET', path);
     } finally {
@@ -50,8 +57,8 @@ export function createPlatform(options: PlatformOptions): Platform {
     }
   }
   return {
-    async readApp(name, token) {
-      const app = await read(`/apps/${encodeURIComponent(name)}`, token);
+    async readApp(name, token, from) {
+      const app = await read(`/apps/${encodeURIComponent(name)}`, token, from);
       return appRef.parse(app, "the controller's answer about the app");
     },
     async listApps() {

@@ -1,10 +1,11 @@
 // What the routes need beside the context.
 
 import type { Context } from '../context.ts';
+import type { Admission } from '../operations/admission.ts';
 
 export interface HttpDeps {
   context: Context;
-  internalKey: string;
+  admission: Admission;
   /** What `GET /status` answers. */
   status(): Record<string, unknown>;
 }

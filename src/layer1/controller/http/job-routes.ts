@@ -19,7 +19,6 @@ import {
   waitForContainer,
   waitForEnd,
 } from '../operations/jobs.ts';
-import { authenticate } from '../operations/tokens.ts';
 import { readApp } from '../records.ts';
 import { jobViewSchema } from '../wire.ts';
 import type { HttpDeps } from './http-deps.ts';
@@ -219,9 +218,9 @@ const execQuery = parser(
  * `POST /apps/:app/jobs/:id/attach?stdin=true&replay=true` and `.../exec?options=<JSON>`. Without a TTY the socket speaks
  * Docker's framing; `x-gantry-tty` says which, `x-gantry-exec` names the exec.
  */
-function registerUpgrades(server: HttpServer, { context, internalKey }: HttpDeps): void {
+function registerUpgrades(server: HttpServer, { context, admission }: HttpDeps): void {
   const enter = async (request: IncomingMessage, match: RegExpMatchArray) => {
-    await authenticate(context.store, request.headers.authorization, internalKey);
+    await admission.admit(request);
     const [, app = '', id = ''] = match;
     return await findJob(context, app, decodeURIComponent(id));
   };

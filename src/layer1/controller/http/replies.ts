@@ -9,7 +9,6 @@ import { type TSchema, Type } from '#core/schema';
 import { toNdjson } from '#core/stream';
 import type { Caller } from '../context.ts';
 import { type IdempotencyKey, idempotencyOf } from '../operations/idempotency.ts';
-import { authenticate } from '../operations/tokens.ts';
 import { appNamePattern, type ProgressLine } from '../wire.ts';
 import type { HttpDeps } from './http-deps.ts';
 
@@ -38,14 +37,17 @@ const callers = new WeakMap<object, Caller>();
 
 /** Every route but `open` ones needs a token; what the token says about the caller goes with the request. */
 export function requireToken(server: HttpServer, deps: HttpDeps, open: readonly string[]): void {
-  const { store } = deps.context;
   server.addHook('onRequest', async (request) => {
     const path = request.url.split('?')[0] ?? '';
     if (open.includes(path)) return;
-    const { authorization } = request.headers;
-    callers.set(request.raw, await authenticate(store, authorization, deps.internalKey));
+    const cost = heavyRoutes.includes(request.routeOptions.url ?? '') ? heavyCost : 1;
+    callers.set(request.raw, await deps.admission.admit(request.raw, cost));
   });
 }
+
+/** Routes whose calls are a build or a whole image, and how many others each of them counts as. */
+const heavyRoutes = ['/apps/:app/builds', '/images'];
+const heavyCost = 25;
 
 export function callerOf(request: { raw: IncomingMessage }): Caller {
   const caller = callers.get(request.raw);

@@ -23,17 +23,21 @@ export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
+/** The token of an `Authorization` header; controller.unauthorized when it has none. */
+export function bearerOf(authorization: string | undefined): string {
+  const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  if (token !== undefined) return token;
+  throw controllerErrors.unauthorized(
+    'the call has no token: send `Authorization: Bearer <token>`, or `gantry login`',
+  );
+}
+
 /** Throws controller.unauthorized; says nothing about why a token is not known. */
 export async function authenticate(
   store: Store,
-  authorization: string | undefined,
+  token: string,
   internalKey: string,
 ): Promise<Caller> {
-  const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-  if (token === undefined)
-    throw controllerErrors.unauthorized(
-      'the call has no token: send `Authorization: Bearer <token>`, or `gantry login`',
-    );
   if (isEqual(token, internalKey)) return internalCaller;
   const known = tokenPattern.test(token)
     ? await store.get<Token>(tokenKey(tokenHash(token)))
