@@ -367,7 +367,18 @@ describe('following a deployment of the platform', () => {
   test('ends when nobody is left to roll it out', async () => {
     const store = createMemoryStore();
     await put(store, key, { state: 'pending' });
-    assert.equal(await waitForDeployment(store, 'dep-1', () => undefined), false);
+    assert.equal(await waitForDeployment(store, 'dep-1', () => undefined, 0), false);
+  });
+
+  test('goes on with a leader that was away for a moment', async () => {
+    const store = createMemoryStore();
+    await put(store, key, { state: 'pending' });
+    const states: string[] = [];
+    const ended = waitForDeployment(store, 'dep-1', (state) => states.push(state));
+    while (states.length === 0) await new Promise(setImmediate);
+    await put(store, 'elections/controller/deployments', {});
+    await put(store, key, { state: 'complete' });
+    assert.equal(await ended, true);
   });
 
   test('ends with the reason when it failed, and well when it is complete', async () => {

@@ -34,7 +34,7 @@ import type { Progress } from './progress.ts';
 import { askSample, deploySample, sampleApp } from './sample.ts';
 import { systemProcesses } from './system-app.ts';
 import { ensureCliConfig, findPerson, installCommand } from './user.ts';
-import { waitForApi, waitForDeployment, waitForLayer0 } from './wait.ts';
+import { isLed, waitForApi, waitForDeployment, waitForLayer0 } from './wait.ts';
 
 export interface UpDeps {
   checkout: string;
@@ -120,6 +120,10 @@ async function startSystemApp({ machine, images, layer0, progress }: StartOption
   const { store, host } = layer0;
   const [image, stackImage] = [await imageId(images.system), await imageId(images.stack)];
   await keepImages(store, [await imageId(images.base), stackImage, image]);
+  const isThere = (await observe(store)).app !== undefined;
+  // Taken for dead, a controller that is only about to lead again would have its formation replaced without any care.
+  if (isThere && !(await isLed(store, 0)))
+    await progress.step('waiting for a controller', () => isLed(store));
   const seen = await observe(store);
   const processes = systemProcesses({
     machine,
@@ -131,9 +135,9 @@ async function startSystemApp({ machine, images, layer0, progress }: StartOption
   const current = seen.releases.find(({ id }) => id === seen.app?.currentRelease);
   if (seen.app) await ensureRoutes({ store, clock: systemClock }, current, machine);
   const wanted = { machine, processes, sourceVersion: images.version };
-  const isLed = await carryOut(planInstall(seen, processes), wanted, { layer0, progress });
+  const isDeployed = await carryOut(planInstall(seen, processes), wanted, { layer0, progress });
   // The second look sees that nobody leads, and puts the formation back.
-  if (!isLed) {
+  if (!isDeployed) {
     const now = planInstall(await observe(store), processes);
     await carryOut(now, wanted, { layer0, progress });
   }

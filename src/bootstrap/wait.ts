@@ -17,6 +17,9 @@ const limitMs = 120_000;
 /** The controller ends every deployment by itself; a version that never gets healthy takes minutes, there and back. */
 const deploymentLimitMs = 900_000;
 
+/** A leader that lost its store while the daemon was replaced campaigns again within this. */
+const leaderlessMs = 20_000;
+
 async function until<T>(
   what: string,
   hint: string,
@@ -75,6 +78,16 @@ export async function waitForApi(cluster: CliCluster): Promise<void> {
   }
 }
 
+/** True as soon as somebody leads the deployments of the platform; false when nobody has for a whole patience. */
+export async function isLed(store: Store, patienceMs = leaderlessMs): Promise<boolean> {
+  const end = systemClock.monotonicMs() + patienceMs;
+  for (;;) {
+    if (await hasController(store)) return true;
+    if (systemClock.monotonicMs() >= end) return false;
+    await systemClock.sleep(200);
+  }
+}
+
 /**
  * Follows a deployment of app `gantry` to its end; one that failed is an error with its reason. False when the leader
  * that would roll it out is gone: its claim of a life before had not run out when the deployment was written.
@@ -83,13 +96,14 @@ export async function waitForDeployment(
   store: Store,
   id: string,
   detail: (text: string) => void,
+  patienceMs = leaderlessMs,
 ): Promise<boolean> {
   const hint = 'See `gantry deployment -a gantry`.';
   const look = async () => {
     const entry = await store.get<Deployment>(deploymentKey(systemAppId, id));
     const state = entry?.value.state ?? 'gone';
     detail(entry?.value.reason ?? state);
-    if (state === 'pending' && !(await hasController(store))) return undefined;
+    if (state === 'pending' && !(await isLed(store, patienceMs))) return undefined;
     if (['pending', 'running', 'rolling-back'].includes(state))
       throw bootstrapErrors.timeout(`it is ${state}`);
     return entry?.value;
