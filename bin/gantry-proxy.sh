@@ -11,9 +11,15 @@ export PORT
 umask 077
 mkdir -p "$proxy/run" "$proxy/maps" "$proxy/certs" "$proxy/errors"
 
-# The newest HAProxy that is already there, if any. Its socket may be dead: then HAProxy binds for itself.
+# A run folder is its proxy's for as long as that holds the lock in it, which any death lets go of.
+for lock in "$proxy"/run/*/lock; do
+  if [ -e "$lock" ] && flock -n "$lock" true; then rm -rf "${lock%/lock}"; fi
+done
+
+# The newest HAProxy that is there and stays, if any: one that is ending has closed what could be taken over.
 older=
 for socket in $(ls -t "$proxy"/run/*/stats.sock 2>/dev/null); do
+  [ ! -e "${socket%/stats.sock}/ending" ] || continue
   older=$socket
   break
 done
@@ -22,6 +28,10 @@ id=$(cut -c 1-8 /proc/sys/kernel/random/uuid)
 GANTRY_PROXY_RUN=$proxy/run/$id
 export GANTRY_PROXY_RUN
 mkdir "$GANTRY_PROXY_RUN"
+# Held before it has its name: nobody sees it free.
+exec 9>"$GANTRY_PROXY_RUN/lock.new"
+flock 9
+mv "$GANTRY_PROXY_RUN/lock.new" "$GANTRY_PROXY_RUN/lock"
 
 replace() { # replace FROM TO: whole or not at all
   cp "$1" "$2.new.$id" && mv "$2.new.$id" "$2"
@@ -62,7 +72,7 @@ fi
 
 "$haproxy" -W -S "$GANTRY_PROXY_RUN/master.sock,mode,600" -f "$proxy/haproxy.cfg" ${older:+-x "$older"} &
 pid=$!
-trap 'kill -USR1 "$pid" 2>/dev/null || true' TERM USR1 INT
+trap 'touch "$GANTRY_PROXY_RUN/ending"; kill -USR1 "$pid" 2>/dev/null || true' TERM USR1 INT
 
 # A signal ends `wait` early; only HAProxy's own end ends the loop.
 while :; do

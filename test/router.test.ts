@@ -259,6 +259,7 @@ describe('the router with a real HAProxy', { skip }, () => {
     await harness.stopRouters();
     await proxy.kill();
     proxy = await harness.startProxy();
+    assert.equal((await harness.runFolders()).length, 1, 'the dead one is not cleared away');
     assert.equal((await harness.get('shop.test')).status, 200);
     assert.equal((await harness.get('site.test', '/api/v2')).headers['x-instance'], 'v2.root');
     await harness.startRouter();
