@@ -17,6 +17,11 @@ export const hostClaimKey = (host: string) => `${hostClaimPrefix}${host}`;
 export const formationKey = (app: string, release: string) => `${formationPrefix}${app}/${release}`;
 export const jobKey = (id: string) => `${jobPrefix}${id}`;
 
+/** Names of process types: part of the names of services. */
+export const processTypePattern = '^[a-z][a-z0-9-]{0,29}$';
+/** Most process types of a formation. */
+export const maxProcessTypes = 30;
+
 export const portSchema = Type.Object({
   name: Type.String({ description: "`http`, or a name of the process's own." }),
   port: Type.Integer({

@@ -1,6 +1,7 @@
 // What the management API takes and answers, where it is not a record as it is stored (wire.ts).
 
 import { oneOf, type Static, Type } from '#core/schema';
+import { processTypePattern } from '#layer0/scheduler/wire';
 import {
   appNamePattern,
   appSchema,
@@ -8,7 +9,6 @@ import {
   deploymentStateSchema,
   deploymentStrategies,
   maxQuantity,
-  processTypePattern,
   processTypeSchema,
   strict,
   tokenSchema,

@@ -15,7 +15,6 @@ import { healthCheckSchema, jobSpecSchema } from '#layer0/scheduler/wire';
 
 /** Names of apps: a DNS label, so that it can be part of a host name. */
 export const appNamePattern = '^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$';
-export const processTypePattern = '^[a-z][a-z0-9-]{0,29}$';
 export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
 /** Longest value of one config variable, bytes; all of an app's together fit in half a store transaction. */
 export const maxEnvValueBytes = 32 * 1024;
@@ -32,8 +31,6 @@ export const maxDeploymentsPerApp = 50;
 export const maxEvents = 10_000;
 /** Most jobs of one process type. */
 export const maxQuantity = 1000;
-/** Most process types of a release. */
-export const maxProcessTypes = 30;
 
 export const appPrefix = 'controller/apps/';
 export const deploymentRoot = 'controller/deployments/';

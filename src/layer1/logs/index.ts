@@ -8,7 +8,6 @@ import type { Random } from '#core/random';
 import type { HostClient } from '#layer0/host/client';
 import { type JobStatus, statusPrefix } from '#layer0/host/wire';
 import { createMirror, type Mirror, type Store } from '#layer0/store/client';
-import { type App, appPrefix } from '#layer1/controller/wire';
 import { Collector } from './collector.ts';
 import type { LogsConfig } from './config.ts';
 import { logsErrors } from './errors.ts';
@@ -19,6 +18,8 @@ import type { LogEntry, LogQuery } from './wire.ts';
 export interface LogsDeps {
   store: Store;
   host: Pick<HostClient, 'logSources'>;
+  /** With an app's id the key of its record: when that is gone, so is its history. */
+  appPrefix: string;
   clock: Clock;
   random: Random;
   log: Log;
@@ -39,7 +40,7 @@ class Logs implements Component {
   readonly #config: LogsConfig;
   readonly #server: HttpServer;
   readonly #stop = new AbortController();
-  #apps: Mirror<App> | undefined;
+  #apps: Mirror | undefined;
   /** Only while this process leads: during an update two run, and one history has one writer. */
   #collector: Collector | undefined;
   #leading: Promise<void> = Promise.resolve();
@@ -57,9 +58,9 @@ class Logs implements Component {
   }
 
   async start(): Promise<void> {
-    const { store, clock, random, log } = this.#deps;
+    const { store, appPrefix, clock, random, log } = this.#deps;
     const common = { clock, random, log, signal: this.#stop.signal };
-    this.#apps = createMirror<App>(store, appPrefix, common);
+    this.#apps = createMirror(store, appPrefix, common);
     const onChange = () => this.#collector?.trigger();
     createMirror<JobStatus>(store, statusPrefix, { ...common, onChange });
     this.#leading = this.#lead();
@@ -114,7 +115,7 @@ class Logs implements Component {
     const apps = this.#apps;
     if (!apps?.isConnected || apps.revision === undefined || apps.entries().size === 0)
       return false;
-    return apps.get(`${appPrefix}${app}`) === undefined;
+    return apps.get(`${this.#deps.appPrefix}${app}`) === undefined;
   }
 
   async *#read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogEntry> {

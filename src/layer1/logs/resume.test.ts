@@ -223,7 +223,7 @@ describe('the process', () => {
   ): Promise<Component> {
     const source = { containerId: 'c1', path, job: 'j', app, type: 'web', index: 1, attempt: 1 };
     const logs = createLogs(
-      { store, host: { logSources: async () => [source] }, clock, random, log },
+      { store, host: { logSources: async () => [source] }, appPrefix: 'apps/', clock, random, log },
       {
         ...{ port, home: folder, hostUrl: '', hostId: 'host-1', internalKey: key },
         ...{ segmentBytes: 4096, segmentsPerApp: 1000 },

@@ -1,7 +1,7 @@
 // Which processes an app has: from the text of a Procfile, or from a buildpack's bin/release.
 // Both are written by strangers: names and sizes are checked here, once.
 
-import { maxProcessTypes, processTypePattern } from '#layer1/controller/wire';
+import { maxProcessTypes, processTypePattern } from '#layer0/scheduler/wire';
 import { builderErrors } from '../errors.ts';
 
 /** Process type to its command line. */

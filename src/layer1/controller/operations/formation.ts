@@ -1,6 +1,7 @@
 // How many of each process type: what people want is a field of the app, the loop moves the formations there.
 
 import { coreErrors } from '#core/errors';
+import { maxProcessTypes } from '#layer0/scheduler/wire';
 import type { FormationView } from '../api.ts';
 import type { Context } from '../context.ts';
 import { isHealthy } from '../decide/app-view.ts';
@@ -8,7 +9,7 @@ import { wantedQuantities } from '../decide/job-spec.ts';
 import { controllerErrors } from '../errors.ts';
 import { readApp, readLivingApp } from '../records.ts';
 import { ReleaseCache, viewOf } from '../view.ts';
-import { type App, maxProcessTypes, type Release } from '../wire.ts';
+import type { App, Release } from '../wire.ts';
 import { AppChanges } from './app-changes.ts';
 import { updateApp } from './apps.ts';
 import { readBase } from './releases.ts';
