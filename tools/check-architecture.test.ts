@@ -1,8 +1,14 @@
 // Does the check of imports find each kind of import that architecture.json does not allow?
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { type Architecture, checkFile, componentOf, componentsOf } from './check-architecture.ts';
+import { describe, test } from 'node:test';
+import {
+  type Architecture,
+  checkCycles,
+  checkFile,
+  componentOf,
+  componentsOf,
+} from './check-architecture.ts';
 import { importsOf } from './source-files.ts';
 
 const architecture: Architecture = {
@@ -13,6 +19,7 @@ const architecture: Architecture = {
   composers: ['layer0/daemon'],
   packages: { core: ['fastify'], 'layer0/host': ['tar-stream', '@scope/pack'] },
   childProcesses: ['layer0/host'],
+  acyclic: ['layer1'],
 };
 
 function problemsOf(path: string, text: string): string[] {
@@ -138,4 +145,47 @@ test('decide/ is pure: no time, no chance, no waiting, no world', () => {
 test('decide/ may speak of impure things in comments, and compute with what it is given', () => {
   const text = '// not Date.now()\n/** The caller awaits: await it. */\nconst at = new Date(now);';
   assert.deepEqual(problemsOf('src/layer0/host/decide/plan.ts', text), []);
+});
+
+describe('components of a layer without cycles', () => {
+  const wide: Architecture = {
+    ...architecture,
+    components: { layer0: ['host', 'store'], layer1: ['builder', 'controller', 'logs'] },
+  };
+  const aFile = (path: string, ...specifiers: string[]) => {
+    const text = specifiers.map((specifier) => `import type { A } from '${specifier}';`).join('\n');
+    return { path: `src/${path}`, text, imports: importsOf(text) };
+  };
+  const cyclesOf = (...files: ReturnType<typeof aFile>[]) =>
+    checkCycles(files, wide).map(({ path, line }) => `${path}:${line}`);
+
+  test('may not call each other, not even for a type', () => {
+    const files = [
+      aFile('layer1/builder/names.ts', '#core/ids', '#layer1/controller/wire'),
+      aFile('layer1/controller/builds.ts', '#layer1/builder/client'),
+    ];
+    assert.deepEqual(cyclesOf(...files), [
+      'src/layer1/builder/names.ts:2',
+      'src/layer1/controller/builds.ts:1',
+    ]);
+  });
+
+  test('may not call each other through a third', () => {
+    const files = [
+      aFile('layer1/builder/a.ts', '#layer1/controller/wire'),
+      aFile('layer1/controller/b.ts', '#layer1/logs/wire'),
+      aFile('layer1/logs/c.ts', '#layer1/builder/wire'),
+    ];
+    assert.equal(cyclesOf(...files).length, 3);
+  });
+
+  test('may call in one direction; tests and other layers are not looked at', () => {
+    const files = [
+      aFile('layer1/controller/a.ts', '#layer1/builder/client', '#layer1/logs/wire'),
+      aFile('layer1/logs/b.test.ts', '#layer1/controller/wire'),
+      aFile('layer0/host/c.ts', '#layer0/store/client'),
+      aFile('layer0/store/d.ts', '#layer0/host/wire'),
+    ];
+    assert.deepEqual(cyclesOf(...files), []);
+  });
 });

@@ -12,6 +12,8 @@ export interface Architecture {
   composers: string[];
   packages: Record<string, string[]>;
   childProcesses: string[];
+  /** Layers whose components do not call each other in a circle. */
+  acyclic: string[];
 }
 
 export interface Problem {
@@ -44,6 +46,49 @@ export function checkFile(file: SourceFile, architecture: Architecture): Problem
     if (message) problems.push(report(line, message));
   }
   return [...problems, ...checkPurity(file, report)];
+}
+
+/** Components whose doors this one imports, tests left out; core is everyone's and not named. */
+export function usesOf(
+  component: string,
+  architecture: Architecture,
+  sources: readonly SourceFile[],
+): string[] {
+  const used = new Set<string>();
+  for (const { path, imports } of sources) {
+    if (isTest(path) || componentOf(path, architecture) !== component) continue;
+    for (const { specifier } of imports) {
+      if (!specifier.startsWith('#')) continue;
+      const other = componentOf(`src/${specifier.slice(1)}.ts`, architecture);
+      if (other !== undefined && other !== 'core' && other !== component) used.add(other);
+    }
+  }
+  return [...used].sort();
+}
+
+/** Each import by which a component of an acyclic layer calls one that calls it, directly or through others. */
+export function checkCycles(sources: readonly SourceFile[], architecture: Architecture): Problem[] {
+  const known = componentsOf(architecture);
+  const uses = new Map(known.map((name) => [name, usesOf(name, architecture, sources)]));
+  return sources.flatMap(({ path, imports }) => {
+    const from = componentOf(path, architecture);
+    if (from === undefined || isTest(path)) return [];
+    if (!architecture.acyclic.includes(from.split('/')[0] ?? '')) return [];
+    return imports.flatMap(({ specifier, line }) => {
+      const to = specifier.startsWith('#')
+        ? componentOf(`src/${specifier.slice(1)}.ts`, architecture)
+        : undefined;
+      if (to === undefined || to === from || !isReached(from, to, uses)) return [];
+      const message = `${from} and ${to} call each other: whose is what this file needs?`;
+      return [{ path, line, message }];
+    });
+  });
+}
+
+function isReached(goal: string, start: string, uses: ReadonlyMap<string, string[]>): boolean {
+  const seen = new Set([start]);
+  for (const name of seen) for (const next of uses.get(name) ?? []) seen.add(next);
+  return seen.has(goal);
 }
 
 function checkPlace(file: SourceFile, component: string, architecture: Architecture): string[] {
@@ -146,7 +191,11 @@ export function readArchitecture(): Architecture {
 
 function main(): void {
   const architecture = readArchitecture();
-  const problems = readSources('src/**/*.ts').flatMap((file) => checkFile(file, architecture));
+  const sources = readSources('src/**/*.ts');
+  const problems = [
+    ...sources.flatMap((file) => checkFile(file, architecture)),
+    ...checkCycles(sources, architecture),
+  ];
   for (const { path, line, message } of problems) console.error(`${path}:${line}: ${message}`);
   if (problems.length > 0) process.exitCode = 1;
   else console.log('architecture: every import is allowed');

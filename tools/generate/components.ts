@@ -1,6 +1,6 @@
 // The table of components in ARCHITECTURE.md: what each is for, which others it calls, which packages it may import.
 
-import { type Architecture, componentOf, componentsOf, isTest } from '../check-architecture.ts';
+import { type Architecture, componentsOf, usesOf } from '../check-architecture.ts';
 import type { SourceFile } from '../source-files.ts';
 import { cell } from './reference.ts';
 
@@ -32,24 +32,6 @@ export function renderComponents(
     '| --- | --- | --- | --- |',
   ];
   return [...head, ...rows].join('\n');
-}
-
-/** Components whose doors this one imports, tests left out; core is everyone's and not named. */
-export function usesOf(
-  component: string,
-  architecture: Architecture,
-  sources: readonly SourceFile[],
-): string[] {
-  const used = new Set<string>();
-  for (const { path, imports } of sources) {
-    if (isTest(path) || componentOf(path, architecture) !== component) continue;
-    for (const { specifier } of imports) {
-      if (!specifier.startsWith('#')) continue;
-      const other = componentOf(`src/${specifier.slice(1)}.ts`, architecture);
-      if (other !== undefined && other !== 'core' && other !== component) used.add(other);
-    }
-  }
-  return [...used].sort();
 }
 
 /** A README says what its component is for in its title, after a colon, or in its first sentence. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { numberSetting, textSetting } from '#core/config';
 import { Type } from '#core/schema';
-import type { Architecture } from '../check-architecture.ts';
+import { type Architecture, usesOf } from '../check-architecture.ts';
 import { importsOf } from '../source-files.ts';
 import {
   beginMark,
@@ -12,7 +12,6 @@ import {
   questionOf,
   renderComponents,
   replaceBetweenMarks,
-  usesOf,
 } from './components.ts';
 import { describeApi, standIn } from './open-api.ts';
 import { renderCommands, renderConfiguration, renderErrors, settingsOf } from './reference.ts';
@@ -25,6 +24,7 @@ const architecture: Architecture = {
   composers: [],
   packages: { 'layer0/host': ['tar-stream'] },
   childProcesses: [],
+  acyclic: [],
 };
 
 function aFile(path: string, text: string) {
