@@ -63,7 +63,9 @@ export class TableDriver {
   readonly #silentSinceMs = new Map<string, number>();
   #slots: Slots | undefined;
   #plan: { of: readonly Route[]; plan: RoutePlan } | undefined;
-  #table: Table | undefined;
+  #table: { of: Directory['services']; plan: RoutePlan; table: Table } | undefined;
+  /** What the files say, of a pass that has written them all. */
+  #written: Pick<RenderInputs, 'table' | 'hasDefaultCertificate'> | undefined;
   #passes = 0;
 
   constructor(deps: TableDriverDeps) {
@@ -76,9 +78,9 @@ export class TableDriver {
     return {
       passes: this.#passes,
       proxies: [...this.#proxies.values()].map((proxy) => proxy.status()),
-      routes: this.#table?.routes.size ?? 0,
-      services: this.#table?.services.size ?? 0,
-      tcpPorts: this.#table?.tcp.map(({ port }) => port) ?? [],
+      routes: this.#table?.plan.routes.size ?? 0,
+      services: this.#table?.plan.services.size ?? 0,
+      tcpPorts: this.#table?.plan.tcp.map(({ port }) => port) ?? [],
     };
   }
 
@@ -87,6 +89,8 @@ export class TableDriver {
     this.#files.forget();
     this.#slots = undefined;
     this.#plan = undefined;
+    this.#table = undefined;
+    this.#written = undefined;
     this.#proxies.clear();
   }
 
@@ -111,8 +115,11 @@ export class TableDriver {
   async #makeTable(routes: readonly Route[], directory: Directory): Promise<Table> {
     if (this.#plan?.of !== routes)
       this.#plan = { of: routes, plan: await this.#planRoutes(routes) };
-    this.#table = makeTable(this.#plan.plan, directory.services);
-    return this.#table;
+    const { plan } = this.#plan;
+    const of = directory.services;
+    if (this.#table?.plan !== plan || this.#table.of !== of)
+      this.#table = { of, plan, table: makeTable(plan, of) };
+    return this.#table.table;
   }
 
   /** A number is on disk before it means anything to a running HAProxy. */
@@ -144,11 +151,15 @@ export class TableDriver {
 
   /** Routes last: they never lead to a backend that the files before them do not have. */
   async #write(inputs: RenderInputs): Promise<void> {
+    const { table, hasDefaultCertificate } = inputs;
+    const before = this.#written;
+    if (before?.table === table && before.hasDefaultCertificate === hasDefaultCertificate) return;
     for (const [name, text] of Object.entries(renderPages()))
       await this.#files.write(join(this.#paths.errors, name), text);
     await this.#writeServices(inputs.table);
     await this.#files.write(this.#paths.config, renderConfig(inputs));
     await this.#files.write(this.#paths.routesMap, renderRoutesMap(inputs.table));
+    this.#written = { table, hasDefaultCertificate };
   }
 
   /** One proxy that fails does not hold the others back; its error is thrown when all have had their turn. */

@@ -13,6 +13,7 @@ import {
   type Certificates,
   decideRemovals,
   decideSteps,
+  holdServer,
   leavingServers,
   type Removals,
   type ServerRef,
@@ -40,6 +41,8 @@ const trustMs = 30_000;
 /** Answers of HAProxy that mean the command was done; everything else is a refusal. */
 const isDone =
   /^(\s*|.*(New server registered|Server deleted|Success|created|inserted|deleted|updated|Committing|New empty).*)$/is;
+/** A server that cannot be deleted yet, because a connection to it is kept; the next pass tries again. */
+const isHeld = /still has connections attached/i;
 
 export class Worker {
   readonly #deps: WorkerDeps;
@@ -133,14 +136,15 @@ export class Worker {
     const refusals: string[] = [];
     steps.forEach((step, index) => {
       const mine = commands[index] ?? [];
-      const bad = answers.splice(0, mine.length).findIndex((answer) => !isDone.test(answer));
+      const said = answers.splice(0, mine.length);
+      const bad = said.findIndex((answer) => !isDone.test(answer));
       if (bad === -1) applyStep(state, step);
+      else if (isHeld.test(said[bad] ?? '')) holdServer(state, step);
       else refusals.push(String(mine[bad]).split('\n')[0] ?? '');
     });
     if (refusals.length === 0) return;
     this.forget();
     const message = `HAProxy refused ${refusals.length} of ${steps.length} changes, the first: ${refusals[0]}`;
-    // A server with a connection still attached cannot be deleted yet; the next pass tries again.
     if (mode === 'tolerate') log.debug({ refusals: refusals.slice(0, 5) }, message);
     else throw routerErrors.commandFailed(message, { detail: refusals.slice(0, 5) });
   }

@@ -1,7 +1,6 @@
 // The runtime commands of each step, as text. Pure: a test compares them with literals.
 
 import type { ServerRef, Step } from './steps.ts';
-import type { Server } from './table.ts';
 
 export interface CommandContext {
   routesMap: string;
@@ -22,8 +21,10 @@ export function commandsOf(step: Step, context: CommandContext): string[] {
     case 'add-server': {
       const { name, address, port } = step.server;
       const at = ref({ backend: step.backend, name });
+      const options = serverOptions(context.checkMs);
+      const proxy = step.server.sendsProxyProtocol ? ` ${proxyOption}` : '';
       return [
-        `add server ${at} ${endpoint(address, port)} ${serverOptions(step.server, context.checkMs)}`,
+        `add server ${at} ${endpoint(address, port)} ${options}${proxy}`,
         `enable health ${at}`,
         `enable server ${at}`,
       ];
@@ -73,14 +74,16 @@ export const endpoint = (address: string, port: number) =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 
 /**
- * A dynamic server inherits nothing from `default-server`, so that every option stands on every server. One failed
- * connection is followed by a check at once (sudden-death): a live instance passes it, a dead one is out within 200 ms.
- * Without pool-max-conn a dynamic server keeps no idle connection, and every request costs three times as much.
+ * Said by `default-server` in the file, and for each dynamic server, which inherits nothing. One failed connection is
+ * followed by a check at once (sudden-death): a live instance passes it, a dead one is out within 200 ms. Without
+ * pool-max-conn a dynamic server keeps no idle connection, and every request costs three times as much.
  */
-export function serverOptions(server: Pick<Server, 'sendsProxyProtocol'>, checkMs: number): string {
+export function serverOptions(checkMs: number): string {
   const fastMs = Math.min(200, checkMs);
-  const options =
+  return (
     `check inter ${checkMs}ms fastinter ${fastMs}ms downinter ${checkMs}ms fall 2 rise 1 ` +
-    'observe layer4 error-limit 1 on-error sudden-death pool-max-conn -1 pool-purge-delay 2s';
-  return server.sendsProxyProtocol ? `${options} send-proxy-v2` : options;
+    'observe layer4 error-limit 1 on-error sudden-death pool-max-conn -1 pool-purge-delay 2s'
+  );
 }
+
+export const proxyOption = 'send-proxy-v2';

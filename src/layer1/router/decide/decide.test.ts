@@ -8,7 +8,14 @@ import type { Route } from '../wire.ts';
 import { commandsOf } from './commands.ts';
 import { assignSlots, noSlots, parseSlots, renderServicesMap } from './slots.ts';
 import type { ObservedServer, WorkerState } from './state.ts';
-import { applyStep, decideReload, decideRemovals, decideSteps, type Step } from './steps.ts';
+import {
+  applyStep,
+  decideReload,
+  decideRemovals,
+  decideSteps,
+  holdServer,
+  type Step,
+} from './steps.ts';
 import { makeTable, planRoutes, routeMapKey, type Table } from './table.ts';
 
 function aRoute(changes: Partial<Route> & { service: string }): Route {
@@ -135,9 +142,29 @@ describe('the table', () => {
     assert.deepEqual([...table.routes], []);
     const line = aRoute({ service: 'web.x\nserver y', type: 'tcp', port: 3001 });
     assert.deepEqual(aTable([line]).tcp, []);
-    const odd = anInstance('web.shop', 'job-1', { address: '1.2.3.4:80 weight 9' });
-    const servers = aTable([shopRoute], [odd]).backends.get('b1');
-    assert.equal(servers?.size, 0);
+  });
+
+  test('an instance whose address is none is left out: one would make the whole configuration invalid', () => {
+    const serversWith = (address: string) =>
+      aTable([shopRoute], [anInstance('web.shop', 'job-1', { address })]).backends.get('b1')?.size;
+    for (const odd of ['1.2.3.4:80 weight 9', '10.0.0.256', '10.0.0', '010.0.0.1', 'abc', ':::1'])
+      assert.equal(serversWith(odd), 0, odd);
+    for (const plain of ['10.0.0.255', 'fd00::1', '::ffff:10.0.0.1'])
+      assert.equal(serversWith(plain), 1, plain);
+  });
+
+  test('what HAProxy will not let go yet is out of use, and tried again', () => {
+    const state = aWorker(aTable([shopRoute], [anInstance('web.shop', 'job-1')]));
+    const at = { backend: 'b1', name: '1.web.shop:job-1' };
+    holdServer(state, { do: 'remove', at });
+    const clock = { nowMs: 0, goneBoundMs: 1_000 };
+    const idle = new Map([['b1/1.web.shop:job-1', 0]]);
+    assert.deepEqual(decideSteps(aTable([shopRoute]), none, state), []);
+    assert.deepEqual(decideRemovals(aTable([shopRoute]), state, idle, clock).steps, [
+      { do: 'remove', at },
+    ]);
+    const again = aTable([shopRoute], [anInstance('web.shop', 'job-1')]);
+    assert.deepEqual(decideSteps(again, none, state), [{ do: 'ready', at }]);
   });
 
   test('a TCP port outside of the range is left out', () => {

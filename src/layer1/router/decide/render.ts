@@ -2,7 +2,7 @@
 // What only a reload can change (the shape) is named in `description`, so that the loaded one can be compared.
 
 import type { ProxyPaths, RouterConfig } from '../config.ts';
-import { endpoint, serverOptions } from './commands.ts';
+import { endpoint, proxyOption, serverOptions } from './commands.ts';
 import { backendOfSlot } from './slots.ts';
 import type { Table, TcpListener } from './table.ts';
 
@@ -81,6 +81,7 @@ ${problem(500, 'The router failed to handle this request.')}
 
 defaults web from base
   load-server-state-from-file global
+  default-server ${serverOptions(settings.checkMs)}
   balance leastconn
   http-reuse safe
   retries 3
@@ -97,6 +98,7 @@ defaults streams
   log global
   option dontlognull
   load-server-state-from-file global
+  default-server ${serverOptions(settings.checkMs)}
   balance leastconn
   retries 3
   option redispatch 1
@@ -234,14 +236,14 @@ ${binds.join('\n')}
 }
 
 /** Backends with the servers as they are now: a HAProxy that starts from this file serves at once. */
-function backendSections({ table, settings }: RenderInputs): string {
+function backendSections({ table }: RenderInputs): string {
   const sections: string[] = [];
   for (const [backend, servers] of table.backends) {
     sections.push(`backend ${backend} from ${backend.startsWith('t') ? 'streams' : 'web'}`);
     for (const server of servers.values()) {
       if (server.isDraining) continue;
-      const options = serverOptions(server, settings.checkMs);
-      sections.push(`  server ${server.name} ${endpoint(server.address, server.port)} ${options}`);
+      const proxy = server.sendsProxyProtocol ? ` ${proxyOption}` : '';
+      sections.push(`  server ${server.name} ${endpoint(server.address, server.port)}${proxy}`);
     }
   }
   for (let slot = table.slots.next; slot <= table.slots.end; slot++)

@@ -172,6 +172,13 @@ export function decideRemovals(
   return { steps, busy };
 }
 
+/** The state after a `remove` of which HAProxy did the first half: out of use, but still there. */
+export function holdServer(state: WorkerState, step: Step): void {
+  if (step.do !== 'remove') return;
+  const server = state.servers.get(step.at.backend)?.get(step.at.name);
+  if (server) server.isMaint = true;
+}
+
 /** The state after a step that HAProxy accepted; saves reading it all back after each change. */
 export function applyStep(state: WorkerState, step: Step): void {
   const serversOf = (backend: string) => {

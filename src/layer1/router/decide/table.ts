@@ -139,7 +139,13 @@ function makeServers(instances: readonly Instance[], sendsProxyProtocol: boolean
   return servers;
 }
 
-const isAddress = (text: string) => /^[0-9a-fA-F.:]+$/.test(text);
+/** HAProxy refuses a whole configuration for one address that is none. */
+function isAddress(text: string): boolean {
+  const isByte = (part: string) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256;
+  const parts = text.split('.');
+  if (parts.length === 4 && parts.every(isByte)) return true;
+  return /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(text) && URL.canParse(`http://[${text}]/`);
+}
 
 /** `1.web.shop:job-x`: during a deploy two jobs share an id, the job tells them apart. */
 export function serverName(instance: Pick<Instance, 'id' | 'job'>): string {
