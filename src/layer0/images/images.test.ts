@@ -171,6 +171,20 @@ describe('the collector', () => {
     assert.deepEqual(importMarks(once, once), []);
   });
 
+  test('an image is as old as this process knows it, whatever is done to the wall clock', async () => {
+    const clock = new FakeClock();
+    const { engine, removed } = anEngine([anImage('a', clock.now())]);
+    const component = createImages({ runtime: engine, clock, log: silentLog });
+    await component.collect(new Set(), 1000);
+    clock.setWall(3_600_000);
+    await component.collect(new Set(), 1000);
+    assert.deepEqual(removed, [], 'a release that names it may be on its way');
+    clock.setWall(-7_200_000);
+    await clock.advance(1000);
+    await component.collect(new Set(), 1000);
+    assert.deepEqual(removed, ['a']);
+  });
+
   test('an image that is imported again counts as fresh', async () => {
     const clock = new FakeClock();
     const { engine, removed } = anEngine([anImage('a', 0)]);

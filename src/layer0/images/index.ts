@@ -53,11 +53,11 @@ export function createImages(deps: ImagesDeps): Images {
   const { runtime, clock } = deps;
   const admission = createAdmission({ atOnce: buildsAtOnce, maxWaiting: maxWaitingBuilds });
   const imports = createAdmission({ atOnce: importsAtOnce, maxWaiting: maxWaitingImports });
-  const firstSeenAt = new Map<string, number>();
+  const firstSeenMs = new Map<string, number>();
   const stopping = new AbortController();
   let collected = 0;
   const see = (image: Image) => {
-    firstSeenAt.set(image.id, clock.now());
+    firstSeenMs.set(image.id, clock.monotonicMs());
     return image;
   };
   return {
@@ -100,11 +100,11 @@ export function createImages(deps: ImagesDeps): Images {
     },
     tag: (id, reference) => runtime.tag(id, reference),
     async collect(keep, minAgeMs = defaultMinAgeMs) {
-      const removed = await collectImages(deps, firstSeenAt, { keep, minAgeMs });
+      const removed = await collectImages(deps, firstSeenMs, { keep, minAgeMs });
       collected += removed.length;
       return removed;
     },
-    collectOf: (app, keep) => collectImages(deps, firstSeenAt, { keep, minAgeMs: 0, app }),
+    collectOf: (app, keep) => collectImages(deps, firstSeenMs, { keep, minAgeMs: 0, app }),
   };
 }
 
@@ -120,14 +120,14 @@ async function importImages(runtime: ImageEngine, tar: Readable): Promise<Image[
 /** One that cannot be removed does not keep the others: the next pass tries it again. */
 async function collectImages(
   { runtime, clock, log, isInUse }: ImagesDeps,
-  firstSeenAt: Map<string, number>,
+  firstSeenMs: Map<string, number>,
   wanted: { keep: ReadonlySet<string>; minAgeMs: number; app?: string },
 ): Promise<string[]> {
-  const now = clock.now();
+  const nowMs = clock.monotonicMs();
   const images = await runtime.images();
-  rememberSeen(firstSeenAt, images, now);
+  rememberSeen(firstSeenMs, images, nowMs);
   const removed: string[] = [];
-  for (const id of imagesToCollect({ images, firstSeenAt, now, ...wanted })) {
+  for (const id of imagesToCollect({ images, firstSeenMs, nowMs, ...wanted })) {
     if (isInUse?.(id)) continue;
     try {
       if (await runtime.removeImage(id)) removed.push(id);
@@ -139,8 +139,8 @@ async function collectImages(
   return removed;
 }
 
-function rememberSeen(firstSeenAt: Map<string, number>, images: Image[], now: number): void {
+function rememberSeen(firstSeenMs: Map<string, number>, images: Image[], nowMs: number): void {
   const present = new Set(images.map((image) => image.id));
-  for (const id of firstSeenAt.keys()) if (!present.has(id)) firstSeenAt.delete(id);
-  for (const id of present) if (!firstSeenAt.has(id)) firstSeenAt.set(id, now);
+  for (const id of firstSeenMs.keys()) if (!present.has(id)) firstSeenMs.delete(id);
+  for (const id of present) if (!firstSeenMs.has(id)) firstSeenMs.set(id, nowMs);
 }

@@ -10,9 +10,9 @@ export interface CollectInput {
   images: Image[];
   /** Ids that a release, a job or a container still names. */
   keep: ReadonlySet<string>;
-  /** When this process first saw each image, milliseconds since the epoch; an image without it was never seen before. */
-  firstSeenAt: ReadonlyMap<string, number>;
-  now: number;
+  /** When this process first saw each image, by the monotonic clock; an image without it was never seen before. */
+  firstSeenMs: ReadonlyMap<string, number>;
+  nowMs: number;
   /** A fresh image may be on its way into a release that nobody has written yet. */
   minAgeMs: number;
   /** Only images of this app. */
@@ -37,7 +37,6 @@ function isCollectable(image: Image): boolean {
 }
 
 /** The date inside an imported image may be years ago: its time on this machine counts. */
-function isOld(image: Image, { firstSeenAt, now, minAgeMs }: CollectInput): boolean {
-  const since = Math.max(image.createdAt, firstSeenAt.get(image.id) ?? now);
-  return now - since >= minAgeMs;
+function isOld({ id }: Image, { firstSeenMs, nowMs, minAgeMs }: CollectInput): boolean {
+  return nowMs - (firstSeenMs.get(id) ?? nowMs) >= minAgeMs;
 }
