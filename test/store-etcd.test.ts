@@ -1,5 +1,5 @@
-// The store on etcd keeps every promise of the interface: on one member, behind the routes, over mutual TLS, and with one of
-// three members gone. Real etcd processes on loopback; each test has a prefix of its own.
+// The store on etcd keeps every promise of the interface: on one member, behind the routes, and with one of three members
+// gone. Real etcd processes on loopback; each test has a prefix of its own.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { silentLog as log } from '#core/log';
 import { systemRandom as random } from '#core/random';
 import { createRemoteStore } from '#layer0/store/client';
 import { type ContractSubject, storeContract } from '#layer0/store/contract';
-import { openEtcdStore, registerStoreRoutes } from '#layer0/store/index';
+import { registerStoreRoutes } from '#layer0/store/index';
 import { EtcdCluster } from './store/etcd-cluster.ts';
 
 const one = new EtcdCluster({ size: 1 });
@@ -21,8 +21,8 @@ before(async () => {
 });
 after(() => Promise.all([one.stop(), three.stop()]));
 
-async function open({ endpoints }: EtcdCluster) {
-  const store = await openEtcdStore({ endpoints, prefix: `${randomUUID()}/`, clock, random, log });
+async function open(cluster: EtcdCluster) {
+  const store = await cluster.open({ prefix: `${randomUUID()}/` });
   const subject: ContractSubject = {
     store,
     passTime: (ms) => clock.sleep(ms),

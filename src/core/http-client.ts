@@ -9,6 +9,7 @@ import {
   type RequestOptions,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { coreErrors, errorFromBody, toAppError } from './errors.ts';
@@ -170,7 +171,9 @@ class NodeHttpClient implements HttpClient {
     const host = this.#base.hostname.replace(/^\[|\]$/g, '');
     const isTls = this.#base.protocol === 'https:';
     const port = this.#base.port || (isTls ? 443 : 80);
-    return { ...target, host: dialAddress ?? host, port, ...(isTls ? { servername: host } : {}) };
+    // TLS names servers, not addresses.
+    const name = isTls && isIP(host) === 0 ? { servername: host } : {};
+    return { ...target, host: dialAddress ?? host, port, ...name };
   }
 
   #send(

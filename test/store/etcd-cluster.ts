@@ -2,12 +2,21 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock as clock } from '#core/clock';
 import { createHttpClient } from '#core/http-client';
-import { type EtcdTls, etcdArguments } from '#layer0/store/index';
+import { silentLog as log } from '#core/log';
+import { systemRandom as random } from '#core/random';
+import {
+  type EtcdStore,
+  type EtcdStoreOptions,
+  type EtcdTls,
+  etcdArguments,
+  openEtcdStore,
+} from '#layer0/store/index';
 import { waitFor } from '../cluster/wait.ts';
 
 export interface EtcdMember {
@@ -20,7 +29,7 @@ export interface EtcdMember {
 
 export interface ClusterOptions {
   size: number;
-  tls?: EtcdTls & { ca: string; cert: string; key: string };
+  tls?: EtcdTls;
   quotaBytes?: number;
 }
 
@@ -92,10 +101,8 @@ export class EtcdCluster {
 
   /** Waits until each answers a read that needs the cluster's consent. */
   async ready(members: EtcdMember[]): Promise<void> {
-    const { ca, cert, key } = this.#options.tls ?? {};
-    const tls = ca && cert && key ? { ca, cert, key } : {};
     for (const { clientUrl, name } of members) {
-      const http = createHttpClient({ baseUrl: clientUrl, ...tls, timeoutMs: 5_000 });
+      const http = createHttpClient({ baseUrl: clientUrl, ...this.#access(), timeoutMs: 5_000 });
       let last = '';
       const answers = () =>
         http.json('POST', '/v3/kv/range', { body: { key: 'AA==' } }).then(
@@ -108,6 +115,19 @@ export class EtcdCluster {
       await waitFor(`etcd member ${name} to answer`, answers, { seen: () => last });
       http.close();
     }
+  }
+
+  /** A store on this cluster, preferring the members in their order. */
+  open(options: Partial<EtcdStoreOptions> = {}): Promise<EtcdStore> {
+    const access = { endpoints: this.endpoints, ...this.#access() };
+    return openEtcdStore({ ...access, clock, random, log, ...options });
+  }
+
+  /** What a client shows: in these tests the members' own certificate. */
+  #access() {
+    const { tls } = this.#options;
+    const read = (path: string) => readFileSync(path, 'utf8');
+    return tls ? { ca: read(tls.caFile), cert: read(tls.certFile), key: read(tls.keyFile) } : {};
   }
 
   signal(member: EtcdMember, signal: NodeJS.Signals): void {

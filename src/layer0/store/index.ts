@@ -16,6 +16,24 @@ export {
   type EtcdStoreStatus,
   openEtcdStore,
 } from './etcd/etcd-store.ts';
+export { createEtcdKeeper, type KeeperOptions } from './etcd/keeper.ts';
+export {
+  type Alarm,
+  defragment,
+  disarm,
+  listAlarms,
+  type MemberStatus,
+  readStatus,
+  saveSnapshot,
+} from './etcd/maintenance.ts';
+export {
+  addLearner,
+  type ClusterMember,
+  listMembers,
+  moveMember,
+  promoteMember,
+  removeMember,
+} from './etcd/members.ts';
 export {
   type EtcdMemberOptions,
   type EtcdTls,

@@ -227,7 +227,9 @@ class GatewayStore implements EtcdStore {
     const target = String(revision ?? header.revision);
     const options = { what: `compact to ${target}`, isRepeatable: true };
     try {
-      await this.gateway.call('/v3/kv/compaction', { revision: target }, options);
+      // Physical: answered when the room is free, not when it is to be.
+      const body = { revision: target, physical: true };
+      await this.gateway.call('/v3/kv/compaction', body, options);
     } catch (error) {
       // Somebody was faster.
       if (toAppError(error).code !== 'store.compacted') throw error;

@@ -101,7 +101,12 @@ export class Gateway {
       const lines: T[] = [];
       const signal = AbortSignal.timeout(timeoutMs);
       try {
-        for await (const line of openStream<T>(member, path, bodies, signal)) lines.push(line);
+        for await (const line of openStream<T>(member, path, {
+          bodies,
+          signal,
+          headers: needsLeader,
+        }))
+          lines.push(line);
         return lines;
       } catch (error) {
         if (!signal.aborted) throw error;
@@ -132,7 +137,7 @@ export class Gateway {
     member.streams.add(ending);
     this.#startPulse();
     try {
-      yield* openStream<T>(member, path, [body], signal);
+      yield* openStream<T>(member, path, { bodies: [body], signal, headers: needsLeader });
       throw coreErrors.unreachable(`${options.what}: ${member.url} ended the stream`);
     } catch (error) {
       if (options.signal.aborted) return;
@@ -142,6 +147,18 @@ export class Gateway {
       throw judged.error;
     } finally {
       member.streams.delete(ending);
+    }
+  }
+
+  /** One member's stream, to its end. */
+  async *memberStream<T>(url: string, path: string): AsyncGenerator<T> {
+    const member = this.#open(url);
+    try {
+      yield* openStream<T>(member, path, { bodies: [{}] });
+    } catch (thrown) {
+      throw judgeError(thrown, `${path}: the etcd member ${url}`).error;
+    } finally {
+      member.http.close();
     }
   }
 
@@ -233,15 +250,15 @@ function release(member: Member, error: Error): void {
 async function* openStream<T>(
   { http }: Member,
   path: string,
-  bodies: unknown[],
-  signal: AbortSignal,
+  options: { bodies: unknown[]; signal?: AbortSignal; headers?: Record<string, string> },
 ): AsyncGenerator<T> {
+  const { bodies, signal, headers } = options;
   const payload = Buffer.from(bodies.map((body) => JSON.stringify(body)).join(''));
   // With its length: etcd's gateway then has all of it before it answers, and drops none.
   const framing = { 'content-type': 'application/json', 'content-length': `${payload.length}` };
   const response = await http.raw('POST', path, {
     bodyStream: Readable.from([payload]),
-    headers: { ...needsLeader, ...framing },
+    headers: { ...headers, ...framing },
     signal,
   });
   try {
