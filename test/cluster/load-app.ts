@@ -33,8 +33,13 @@ export class LoadApp {
     this.api = api;
   }
 
-  /** Creates the app and runs that many instances of it. */
-  static async create(platform: Platform, name: string, instances: number): Promise<LoadApp> {
+  /** Creates the app and runs that many instances of it, and of the process types beside `web`. */
+  static async create(
+    platform: Platform,
+    name: string,
+    instances: number,
+    others: Record<string, ProcessType> = {},
+  ): Promise<LoadApp> {
     const app = new LoadApp(name, platform, await connectApi(platform));
     // A test before this one may have killed what the API is made of.
     const isThere = () =>
@@ -45,8 +50,9 @@ export class LoadApp {
     await waitFor('the API to answer', isThere, { timeoutMs: 120_000 });
     await app.delete();
     await app.api.createApp({ name });
-    await app.api.scale(name, { web: instances });
-    const deployment = await app.deploy();
+    const types = ['web', ...Object.keys(others)];
+    await app.api.scale(name, Object.fromEntries(types.map((type) => [type, instances])));
+    const deployment = await app.deploy({}, others);
     const ended = await app.untilEnded(deployment.id);
     if (ended.state !== 'complete') throw new Error(`${name}: ${ended.state}: ${ended.reason}`);
     await platform.untilAnswers(name);
@@ -104,7 +110,7 @@ export class LoadApp {
 
 export type LoadKind = Pick<
   LoadOptions,
-  'mode' | 'clients' | 'pauseMs' | 'method' | 'body' | 'slowMs'
+  'mode' | 'clients' | 'pauseMs' | 'method' | 'body' | 'slowMs' | 'isTls'
 >;
 
 /** Nobody on the way sends a POST a second time. */
@@ -130,9 +136,14 @@ export class MixedLoad {
   constructor(address: string, app: string, kinds: readonly LoadKind[] = gentle) {
     const host = `${app}.gantry.localhost`;
     const verify = (answer: Answer) => this.#judge(answer);
-    const common = { address, port: 80, host, timeoutMs: 30_000, slowMs: 1_500, messages: 30 };
+    const common = { address, host, timeoutMs: 30_000, slowMs: 1_500, messages: 30 };
     this.#loads = kinds.map((kind) =>
-      startLoad({ ...common, ...kind, ...(kind.mode === 'websocket' ? {} : { verify }) }),
+      startLoad({
+        ...common,
+        ...kind,
+        port: kind.isTls ? 443 : 80,
+        ...(kind.mode === 'websocket' ? {} : { verify }),
+      }),
     );
   }
 

@@ -243,7 +243,7 @@ function echo(options: LoadOptions): Promise<Answer> {
   const scheme = options.isTls ? 'wss' : 'ws';
   const socket = new WebSocket(`${scheme}://${address}:${port}${path}`, {
     headers: { host },
-    rejectUnauthorized: false,
+    ...(options.isTls ? { servername: host, rejectUnauthorized: false } : {}),
     perMessageDeflate: false,
   });
   let headers: IncomingMessage['headers'] = {};
