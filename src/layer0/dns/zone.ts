@@ -48,7 +48,10 @@ export class Zone {
   /** `previous` is this listener's zone before the table changed: what has not changed is not worked out again. */
   constructor(table: DnsTable, listener: DnsListener, previous?: Zone) {
     this.#table = table;
-    const isSameSpace = previous?.#app === listener.app && previous.#table.domain === table.domain;
+    const isSameSpace =
+      previous !== undefined &&
+      previous.#app === listener.app &&
+      previous.#table.domain === table.domain;
     this.#before = isSameSpace ? previous.#found : undefined;
     this.#app = listener.app;
     this.#domain = ['service', ...table.domain.split('.')];
@@ -81,9 +84,10 @@ export class Zone {
   /** A service that the last zone knew: by its key, and with its records when it has the same addresses. */
   #findAgain(name: string): Name | undefined {
     const before = this.#before?.get(name);
-    const instances = before?.service && this.#table.services[before.service];
-    if (!before || !instances) return undefined;
+    if (before?.service === undefined) return undefined;
     const { service, addresses, turn } = before;
+    const instances = this.#table.services[service];
+    if (!instances) return undefined;
     const again: Name = { instances, service, turn: turn % Math.max(1, instances.length) };
     if (addresses && isSameAddresses(instances, before.instances)) again.addresses = addresses;
     return again;
