@@ -23,7 +23,7 @@ import {
   dnsListeners,
   type Network,
 } from '#layer0/network/client';
-import { createFirewall, removeFirewall } from '#layer0/network/index';
+import { createFirewall, createOverlay, removeFirewall } from '#layer0/network/index';
 import { createMemoryStore } from '#layer0/store/fake';
 import { createDockerRuntime } from '../src/layer0/host/runtime/docker/docker-runtime.ts';
 import { buildBusyboxImage } from './busybox-image.ts';
@@ -54,8 +54,10 @@ function makeNetwork(): Network {
     extraBridges: [],
   };
   const firewall = createFirewall(deps, firewallConfig);
-  const config = { cluster: name, pool: '10.213.0.0/16', prefixLength: 24, mtu: 1450 };
-  return createNetwork({ store, runtime, firewall, ...deps }, { ...config, domain: 'gantry' });
+  const config = { cluster: name, host: 'host-1', address: '127.0.0.1', domain: 'gantry' };
+  const ranges = { pool: '10.213.0.0/16', prefixLength: 24, mtu: 1450 };
+  const alone = { overlay: createOverlay(), others: () => new Map<string, string>() };
+  return createNetwork({ store, runtime, firewall, ...alone, ...deps }, { ...config, ...ranges });
 }
 
 /** Says one word to whoever connects. */

@@ -25,6 +25,7 @@ import { createImages, type Images } from '#layer0/images/index';
 import {
   createFirewall,
   createNetwork,
+  createOverlay,
   dnsListeners,
   type Network,
   networkSettings,
@@ -130,7 +131,7 @@ async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Part
   const network = createDaemonNetwork({ deps, config, store, runtime });
   const hostConfig = { ...config, name: config.hostName, address: config.hostAddress };
   const dnsWatch = new DnsWatch({
-    address: async () => dnsListeners(await network.list())[0]?.address,
+    address: async () => dnsListeners(await network.carried())[0]?.address,
     clock,
     random,
     log: log('dns-watch'),
@@ -193,7 +194,8 @@ interface NetworkParts {
 function createDaemonNetwork({ deps, config, store, runtime }: NetworkParts): Network {
   const { clock, random } = deps;
   const log = deps.log.child({ part: 'network' });
-  const { clusterId: cluster, pool, prefixLength, mtu } = config;
+  const { clusterId: cluster, hostId: host, hostAddress: address } = config;
+  const { pool, prefixLength, mtu } = config;
   const routerPorts = new Set([
     String(config.httpPort),
     String(config.httpsPort),
@@ -209,11 +211,15 @@ function createDaemonNetwork({ deps, config, store, runtime }: NetworkParts): Ne
     },
   );
   const domain = config.serviceDomain;
+  const overlay = createOverlay();
   return createNetwork(
-    { store, runtime, firewall, clock, random, log },
-    { cluster, pool, prefixLength, mtu, domain },
+    { store, runtime, firewall, overlay, others, clock, random, log },
+    { cluster, host, address, pool, prefixLength, mtu, domain },
   );
 }
+
+/** No machine joins another yet. */
+const others = () => new Map<string, string>();
 
 /** All of the layer-0 API. */
 export function registerRoutes(

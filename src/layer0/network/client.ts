@@ -7,14 +7,14 @@ import type { Random } from '#core/random';
 import type { Store } from '#layer0/store/client';
 import { AppNetworks } from './app-networks.ts';
 import type { NetworkConfig } from './config.ts';
-import { gatewayOf } from './decide/cidr.ts';
 import type { Firewall } from './firewall.ts';
-import type { Address, AppNetwork, Attachment } from './wire.ts';
+import type { Overlay } from './overlay.ts';
+import type { Address, AppNetwork, Attachment, CarriedNetwork } from './wire.ts';
 
 export type { NetworkConfig } from './config.ts';
 export { gatewayOf } from './decide/cidr.ts';
 export type { Firewall } from './firewall.ts';
-export type { Address, AppNetwork, Attachment } from './wire.ts';
+export type { Address, AppNetwork, Attachment, CarriedNetwork } from './wire.ts';
 
 export interface Network extends Component {
   /**
@@ -26,18 +26,23 @@ export interface Network extends Component {
   allocate(app: string, job: string, host: string): Promise<Attachment>;
   /** Call when the job's container is gone. Absent is no error. */
   release(job: string): Promise<void>;
-  /** network.inUse while a job holds an address there. Absent is no error. */
+  /**
+   * Takes the network off this machine; it is forgotten when no other machine carries it. network.inUse while a job holds an
+   * address there. Absent is no error.
+   */
   removeAppNetwork(app: string): Promise<void>;
 
   /** Name of the engine's network for what its builds run: behind the same firewall, nobody on it reaches another. */
   ensureBuildNetwork(): Promise<string>;
 
   list(): Promise<AppNetwork[]>;
+  /** Those that this machine carries. */
+  carried(): Promise<CarriedNetwork[]>;
   /** Addresses of one app, freed ones too. */
   addresses(app: string): Promise<Address[]>;
-  /** Calls back with every app network, now and whenever one comes, goes or changes. */
-  watch(callback: (networks: readonly AppNetwork[]) => void): () => void;
-  /** Looks at firewall and networks now: call it when the engine came back. */
+  /** Calls back with every app network that this machine carries, now and whenever one comes, goes or changes. */
+  watch(callback: (networks: readonly CarriedNetwork[]) => void): () => void;
+  /** Looks at firewall, networks and tunnels now: call it when the engine came back, and when a machine came or went. */
   resync(): void;
 }
 
@@ -63,6 +68,9 @@ export interface NetworkDeps {
   store: Store;
   runtime: EngineNetworks;
   firewall: Firewall;
+  overlay: Overlay;
+  /** Addresses of the other machines of the cluster, by host id. */
+  others: () => ReadonlyMap<string, string>;
   clock: Clock;
   random: Random;
   log: Log;
@@ -71,9 +79,9 @@ export interface NetworkDeps {
 }
 
 /** Where gantry-dns listens for these networks, and who asks there. */
-export function dnsListeners(networks: readonly AppNetwork[]) {
-  return networks.map(({ subnet, appName }) => ({
-    address: gatewayOf(subnet),
+export function dnsListeners(networks: readonly CarriedNetwork[]) {
+  return networks.map(({ gateway, subnet, appName }) => ({
+    address: gateway,
     subnet,
     app: appName,
   }));

@@ -38,6 +38,9 @@ export const networkSettings = {
 export interface NetworkConfig {
   /** The cluster's id: names bridges and labels networks. */
   cluster: string;
+  /** Host id of this machine, and its address on the network between machines. */
+  host: string;
+  address: string;
   /** CIDR. */
   pool: string;
   prefixLength: number;

@@ -5,7 +5,7 @@ import type { Entry, Store, Txn } from '#layer0/store/client';
 import { maxTxnOperations } from '#layer0/store/wire';
 import { maxConflicts, type NetworkConfig } from './config.ts';
 import { nextAddress, nextSubnet, nextVni } from './decide/allocate.ts';
-import { parseCidr } from './decide/cidr.ts';
+import { gatewayOf, parseCidr } from './decide/cidr.ts';
 import { bridgeName, networkName } from './decide/names.ts';
 import { networkErrors } from './errors.ts';
 import {
@@ -15,6 +15,9 @@ import {
   addressPrefix,
   appNetworkKey,
   appNetworkPrefix,
+  type CarriedNetwork,
+  gatewayHolder,
+  gatewayHolderPrefix,
   type JobAddress,
   jobAddressKey,
   type Pool,
@@ -54,10 +57,35 @@ export class Ledger {
     return this.#untilCommitted(`give app ${app} a network`, async () => {
       const there = await this.#store.get<AppNetwork>(appNetworkKey(app));
       if (!there) return this.#planNetwork(app, appName);
-      const { isRemoving: _, ...kept } = there.value;
-      const result = { ...kept, appName };
-      if (there.value.appName === appName && !there.value.isRemoving) return { result };
-      return { result, txn: replace(there, result) };
+      const { isRemoving, ...kept } = there.value;
+      const result = { gatewayHost: this.#config.host, ...kept, appName };
+      const isSame = kept.gatewayHost !== undefined && kept.appName === appName && !isRemoving;
+      return isSame ? { result } : { result, txn: replace(there, result) };
+    });
+  }
+
+  /** This machine's own address in the network. */
+  async ensureGateway({ app, subnet, gatewayHost }: AppNetwork): Promise<string> {
+    const { host } = this.#config;
+    if (gatewayHost === host) return gatewayOf(subnet);
+    return (await this.allocate(app, gatewayHolder(app, host), host)).ip;
+  }
+
+  /** The networks that this machine has an address of its own in. */
+  async carried(): Promise<CarriedNetwork[]> {
+    const { host } = this.#config;
+    const [networks, held] = await Promise.all([
+      this.networks(),
+      this.#listAll<JobAddress>(jobAddressKey(gatewayHolderPrefix)),
+    ]);
+    const gateways = new Map(held.map(({ key, value }) => [key, value.ip]));
+    return networks.flatMap((network) => {
+      const { app, subnet, gatewayHost } = network;
+      const gateway =
+        gatewayHost === host
+          ? gatewayOf(subnet)
+          : gateways.get(jobAddressKey(gatewayHolder(app, host)));
+      return gateway === undefined ? [] : [{ ...network, gateway }];
     });
   }
 
@@ -101,7 +129,9 @@ export class Ledger {
       return { result, txn: replace(there, result) };
     });
     if (!network) return undefined;
-    const held = (await this.addresses(app)).filter(({ freedAt }) => freedAt === undefined);
+    const held = (await this.addresses(app)).filter(
+      ({ freedAt, job }) => freedAt === undefined && !job.startsWith(gatewayHolderPrefix),
+    );
     if (held.length === 0) return network;
     await this.ensureNetwork(app, network.appName);
     throw networkErrors.inUse(
@@ -110,10 +140,24 @@ export class Ledger {
     );
   }
 
-  /** Forgets a closed network and its freed addresses: its subnet may be given again. */
+  /** This machine carries the closed network no more. */
+  async leave(app: string): Promise<void> {
+    const { host } = this.#config;
+    await this.release(gatewayHolder(app, host));
+    await this.#untilCommitted(`leave the network of app ${app}`, async () => {
+      const there = await this.#store.get<AppNetwork>(appNetworkKey(app));
+      if (there?.value.gatewayHost !== host || !there.value.isRemoving)
+        return { result: undefined };
+      const { gatewayHost: _, ...left } = there.value;
+      return { result: undefined, txn: replace(there, left) };
+    });
+  }
+
+  /** Forgets a closed network that no machine carries, and its freed addresses: its subnet may be given again. */
   async forget(app: string): Promise<void> {
     const there = await this.#store.get<AppNetwork>(appNetworkKey(app));
-    if (!there?.value.isRemoving) return;
+    if (!there?.value.isRemoving || there.value.gatewayHost !== undefined) return;
+    if ((await this.addresses(app)).some(({ freedAt }) => freedAt === undefined)) return;
     // Every delete is bound to the closed record: whoever opens it again in between keeps what it gives.
     const compare = [unchanged(there.key, there)];
     const addresses = await this.#listAll<Address>(`${addressPrefix}${app}/`);
@@ -142,7 +186,8 @@ export class Ledger {
       );
     const vni = nextVni(new Set(networks.map((network) => network.vni)), given?.value.lastVni ?? 0);
     const names = { networkName: networkName(appName, app), bridge: bridgeName(cluster, vni) };
-    const result: AppNetwork = { app, appName, subnet, vni, ...names };
+    const gatewayHost = this.#config.host;
+    const result: AppNetwork = { app, appName, subnet, vni, ...names, gatewayHost };
     const last: Pool = { lastSubnet: subnet, lastVni: vni };
     const txn: Txn = {
       compare: [unchanged(poolKey, given), { key: appNetworkKey(app), is: 'absent' }],

@@ -10,11 +10,15 @@ import type { Store } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
 import { createNetwork, type EngineNetwork, type Network } from './client.ts';
 import { type NetworkConfig, readPorts } from './config.ts';
+import type { OverlayWanted } from './decide/overlay.ts';
 import { registerNetworkRoutes } from './http.ts';
 import { parseRoutes } from './machine.ts';
+import { appNetworkKey } from './wire.ts';
 
 const config: NetworkConfig = {
   cluster: 'cluster-a',
+  host: 'host-1',
+  address: '10.1.1.1',
   pool: '10.64.0.0/12',
   prefixLength: 24,
   mtu: 1450,
@@ -24,6 +28,9 @@ const config: NetworkConfig = {
 interface Bench {
   network: Network;
   engine: EngineNetwork[];
+  /** What the tunnels were last told. */
+  tunnels: OverlayWanted[];
+  clock: FakeClock;
 }
 
 function aNetwork(
@@ -32,6 +39,10 @@ function aNetwork(
   routes: string[] = [],
 ): Bench {
   const engine: EngineNetwork[] = [];
+  const tunnels: OverlayWanted[] = [];
+  const clock = new FakeClock();
+  const others = Object.entries({ 'host-1': '10.1.1.1', 'host-2': '10.1.1.2' });
+  const { host } = { ...config, ...overrides };
   const network = createNetwork(
     {
       store,
@@ -45,14 +56,20 @@ function aNetwork(
         },
       },
       firewall: { ensure: async () => {}, remove: async () => {}, status: () => ({}) },
-      clock: new FakeClock(),
+      overlay: {
+        ensure: async (wanted) => {
+          tunnels.push(wanted);
+        },
+      },
+      others: () => new Map(others.filter(([id]) => id !== host)),
+      clock,
       random: seededRandom(1),
       log: silentLog,
       routes: async () => routes,
     },
     { ...config, ...overrides },
   );
-  return { network, engine };
+  return { network, engine, tunnels, clock };
 }
 
 test('builds have a network of their own, behind the firewall, in which none reaches another', async () => {
@@ -172,6 +189,75 @@ test('whoever watches hears of every network', async () => {
   stop();
   await network.removeAppNetwork('app-2');
   assert.deepEqual(heard, [[], ['one'], ['one', 'two'], ['two']]);
+});
+
+test('each further machine has a gateway of its own, and containers there ask it', async () => {
+  const store = createMemoryStore();
+  const { network: first } = aNetwork(store);
+  const { network: second, engine } = aNetwork(store, { host: 'host-2', address: '10.1.1.2' });
+  await first.ensureAppNetwork('app-1', 'shop');
+  await second.ensureAppNetwork('app-1', 'shop');
+  assert.equal(engine[0]?.gateway, '10.64.0.2');
+  assert.deepEqual((await first.allocate('app-1', 'job-1', 'host-1')).dns, ['10.64.0.1']);
+  const there = await second.allocate('app-1', 'job-2', 'host-2');
+  assert.deepEqual([there.ip, there.dns], ['10.64.0.4', ['10.64.0.2']]);
+  assert.deepEqual(
+    [await first.carried(), await second.carried()].map(([one]) => one?.gateway),
+    ['10.64.0.1', '10.64.0.2'],
+  );
+});
+
+test('a machine is told where containers and gateways of its networks are on others', async () => {
+  const store = createMemoryStore();
+  const { network: first, tunnels, clock } = aNetwork(store);
+  const { network: second } = aNetwork(store, { host: 'host-2', address: '10.1.1.2' });
+  await first.start();
+  await first.ensureAppNetwork('app-1', 'shop');
+  await second.ensureAppNetwork('app-1', 'shop');
+  await second.ensureAppNetwork('app-2', 'not carried by the first');
+  await second.allocate('app-1', 'job-2', 'host-2');
+  await first.allocate('app-1', 'job-1', 'host-1');
+  const member = '10.1.1.2';
+  const wanted = [
+    { ip: '10.64.0.2', member },
+    { ip: '10.64.0.3', member },
+  ];
+  while (tunnels.at(-1)?.networks[0]?.endpoints.length !== 2) await clock.advance(1);
+  const last = tunnels.at(-1);
+  assert.deepEqual(
+    last?.networks.map(({ endpoints }) => endpoints),
+    [wanted],
+  );
+  assert.deepEqual([last?.local, last?.networks[0]?.gateway], ['10.1.1.1', '10.64.0.1']);
+  await second.release('job-2');
+  while (tunnels.at(-1)?.networks[0]?.endpoints.length !== 1) await clock.advance(1);
+  await first.stop();
+});
+
+test('a network is forgotten when the last machine has let it go', async () => {
+  const store = createMemoryStore();
+  const { network: first, engine } = aNetwork(store);
+  const { network: second } = aNetwork(store, { host: 'host-2', address: '10.1.1.2' });
+  await first.ensureAppNetwork('app-1', 'shop');
+  await second.ensureAppNetwork('app-1', 'shop');
+  await first.removeAppNetwork('app-1');
+  assert.deepEqual([engine, await first.carried()], [[], []]);
+  assert.equal((await second.list()).length, 1);
+  await second.removeAppNetwork('app-1');
+  assert.deepEqual([await second.list(), await second.addresses('app-1')], [[], []]);
+});
+
+test("a network that was made when there was one machine is that machine's", async () => {
+  const store = createMemoryStore();
+  const { network: earlier } = aNetwork(store);
+  const { gatewayHost: _, ...record } = await earlier.ensureAppNetwork('app-1', 'shop');
+  const operations = [{ put: appNetworkKey('app-1'), value: record }];
+  await store.txn({ compare: [], operations });
+  const { network } = aNetwork(store);
+  await network.start();
+  while ((await network.carried()).length === 0) await new Promise(setImmediate);
+  await network.stop();
+  assert.equal((await network.carried())[0]?.gateway, '10.64.0.1');
 });
 
 /** A store whose calls take a random number of turns, some of which die before or after they have happened. */

@@ -13,6 +13,9 @@ export const poolKey = 'network/pool';
 export const appNetworkKey = (app: string) => `${appNetworkPrefix}${app}`;
 export const addressKey = (app: string, ip: string) => `${addressPrefix}${app}/${ip}`;
 
+/** Holds a machine's gateway address as a job holds its own. */
+export const gatewayHolder = (app: string, host: string) => `${gatewayHolderPrefix}${app}/${host}`;
+export const gatewayHolderPrefix = 'gateway/';
 export const jobAddressKey = (job: string) => `${jobAddressPrefix}${job}`;
 
 export const poolSchema = Type.Object({
@@ -27,17 +30,29 @@ export const appNetworkSchema = Type.Object({
   subnet: Type.String({ description: "CIDR out of the operator's pool." }),
   vni: Type.Integer({
     minimum: 1,
-    description: 'Unique per cluster: names the bridge, and later the VXLAN.',
+    description: 'Unique per cluster: names the bridge, and is the number of the tunnel.',
   }),
   networkName: Type.String({
     description: "The engine's name for it; a rename does not change it.",
   }),
   bridge: Type.String({ description: "The bridge's name on every host." }),
+  gatewayHost: Type.Optional(
+    Type.String({
+      description:
+        'Whose gateway is the first address: the first machine that carried it. Others take an address of the subnet.',
+    }),
+  ),
   isRemoving: Type.Optional(
     Type.Literal(true, { description: 'Gives no more addresses: its app is going away.' }),
   ),
 });
 export type AppNetwork = Static<typeof appNetworkSchema>;
+
+/** One that this machine carries. */
+export interface CarriedNetwork extends AppNetwork {
+  /** This machine's own address in it: what its containers have as gateway and DNS server. */
+  gateway: string;
+}
 
 export const addressSchema = Type.Object({
   app: Type.String(),

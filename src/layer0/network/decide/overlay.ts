@@ -12,7 +12,7 @@ export interface Endpoint {
 }
 
 /** One app network that this machine carries. */
-export interface CarriedNetwork {
+export interface TunnelledNetwork {
   vni: number;
   bridge: string;
   /** This machine's own gateway in it. */
@@ -25,7 +25,7 @@ export interface OverlayWanted {
   /** Address of this machine on the network between members. */
   local: string;
   mtu: number;
-  networks: readonly CarriedNetwork[];
+  networks: readonly TunnelledNetwork[];
 }
 
 export interface Device {
@@ -87,7 +87,7 @@ interface Context {
 
 function planDevice(
   name: string,
-  network: CarriedNetwork,
+  network: TunnelledNetwork,
   { wanted, seen }: Context,
   { ip, bridge }: OverlayCommands,
 ): void {
