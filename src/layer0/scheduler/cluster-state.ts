@@ -13,7 +13,9 @@ import {
   type JobStatus,
   statusPrefix,
 } from '#layer0/host/wire';
+import { DirtyApps } from './dirty-apps.ts';
 import { HostIndex, type KnownHost } from './host-index.ts';
+import { SharedSpecs } from './shared-specs.ts';
 import { isEnded } from './state.ts';
 import {
   appClaimPrefix,
@@ -35,6 +37,8 @@ export interface StateEntry {
 
 export interface KnownJob {
   job: Job;
+  /** What `groupOf` says: one string for all of a group. */
+  group: string;
   modRevision: number;
   status: JobStatus | undefined;
 }
@@ -66,8 +70,8 @@ export class ClusterState {
   readonly jobs = new Map<string, KnownJob>();
   readonly formations = new Map<string, KnownFormation>();
   readonly claims = new Map<string, KnownClaim>();
-  /** Apps whose jobs may not be what their formations ask for: whoever finds nothing to do takes them out. */
-  readonly dirtyApps = new Set<string>();
+  /** Whoever finds nothing to do about one takes it out. */
+  readonly dirtyApps = new DirtyApps();
   /** Placeless jobs that should run, by kind. */
   readonly pending = { service: new Set<string>(), ephemeral: new Set<string>() };
   /** One-off jobs whose record waits to be removed. */
@@ -81,6 +85,7 @@ export class ClusterState {
   readonly #jobsByApp = new Map<string, Set<KnownJob>>();
   readonly #formationsByApp = new Map<string, Set<KnownFormation>>();
   readonly #statuses = new Map<string, JobStatus>();
+  readonly #specs = new SharedSpecs();
   readonly #now: () => number;
 
   /** `now` is a monotonic clock: it says since when a host is away. */
@@ -102,7 +107,7 @@ export class ClusterState {
     else if (key.startsWith(formationPrefix)) this.#putFormation(key, value, modRevision);
     else if (key.startsWith(appClaimPrefix) || key.startsWith(hostClaimPrefix)) {
       this.claims.set(key, { claim: value as Claim, modRevision });
-      if (key.startsWith(appClaimPrefix)) this.dirtyApps.add(key.slice(appClaimPrefix.length));
+      if (key.startsWith(appClaimPrefix)) this.#markDirty(key.slice(appClaimPrefix.length));
     } else if (key.startsWith(hostAlivePrefix))
       this.#setAlive(key.slice(hostAlivePrefix.length), true);
     else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), value);
@@ -146,15 +151,28 @@ export class ClusterState {
 
   /** Every app that has jobs or formations is to be looked at again. */
   markAllDirty(): void {
-    for (const app of this.#jobsByApp.keys()) this.dirtyApps.add(app);
-    for (const app of this.#formationsByApp.keys()) this.dirtyApps.add(app);
+    for (const app of this.#jobsByApp.keys()) this.#markDirty(app);
+    for (const app of this.#formationsByApp.keys()) this.#markDirty(app);
+  }
+
+  /** At the priority of its most important formation. */
+  #markDirty(app: string): void {
+    let priority = Number.NEGATIVE_INFINITY;
+    for (const { formation } of this.formationsOf(app))
+      priority = Math.max(priority, formation?.priority ?? 0);
+    this.dirtyApps.add(app, priority);
   }
 
   #putJob(id: string, value: unknown, modRevision: number): void {
     if (!readJob.check(value)) return;
+    const job = this.#specs.share(value);
+    const group = this.#specs.enter(job);
     const before = this.jobs.get(id);
-    if (before) this.#leave(before);
-    const known: KnownJob = { job: value, modRevision, status: this.#statuses.get(id) };
+    if (before) {
+      this.#leave(before);
+      this.#specs.leave(before.job);
+    }
+    const known: KnownJob = { job, group, modRevision, status: this.#statuses.get(id) };
     this.jobs.set(id, known);
     this.#enter(known);
   }
@@ -163,6 +181,7 @@ export class ClusterState {
     const known = this.jobs.get(id);
     if (!known) return;
     this.#leave(known);
+    this.#specs.leave(known.job);
     this.jobs.delete(id);
     this.capacityVersion++;
   }
@@ -173,10 +192,16 @@ export class ClusterState {
     else this.#statuses.delete(id);
     const known = this.jobs.get(id);
     if (!known) return;
+    const hasEnded = isEnded(known.job, status);
+    if (hasEnded === isEnded(known.job, known.status)) {
+      known.status = status;
+      this.#markDirty(known.job.app);
+      return;
+    }
     this.#leave(known);
     known.status = status;
     this.#enter(known);
-    if (isEnded(known.job, status)) this.capacityVersion++;
+    if (hasEnded) this.capacityVersion++;
   }
 
   #enter(known: KnownJob): void {
@@ -184,7 +209,7 @@ export class ClusterState {
     const ofApp = this.#jobsByApp.get(job.app);
     if (ofApp) ofApp.add(known);
     else this.#jobsByApp.set(job.app, new Set([known]));
-    this.dirtyApps.add(job.app);
+    this.#markDirty(job.app);
     const hasEnded = isEnded(job, status);
     if (job.host !== undefined) {
       const host = this.#host(job.host);
@@ -202,7 +227,7 @@ export class ClusterState {
     const ofApp = this.#jobsByApp.get(job.app);
     ofApp?.delete(known);
     if (ofApp?.size === 0) this.#jobsByApp.delete(job.app);
-    this.dirtyApps.add(job.app);
+    this.#markDirty(job.app);
     if (job.host !== undefined) {
       const host = this.#host(job.host);
       host.records--;
@@ -222,7 +247,7 @@ export class ClusterState {
     const ofApp = this.#formationsByApp.get(app);
     if (ofApp) ofApp.add(known);
     else this.#formationsByApp.set(app, new Set([known]));
-    this.dirtyApps.add(app);
+    this.#markDirty(app);
   }
 
   #deleteFormation(key: string): void {
@@ -232,7 +257,7 @@ export class ClusterState {
     const ofApp = this.#formationsByApp.get(known.app);
     ofApp?.delete(known);
     if (ofApp?.size === 0) this.#formationsByApp.delete(known.app);
-    this.dirtyApps.add(known.app);
+    this.#markDirty(known.app);
   }
 
   #host(id: string): KnownHost {

@@ -179,7 +179,21 @@ class TxnDraft {
 
   #write(operation: Operation): void {
     const key = 'put' in operation ? operation.put : operation.delete;
-    if ('put' in operation) this.#bytes += JSON.stringify(operation.value).length;
+    if ('put' in operation) this.#bytes += sizeOf(operation.value);
     this.#operations.set(key, operation);
   }
+}
+
+/** Sizes of specs as JSON: a few serve for all jobs, and are most of their bytes. */
+const specBytes = new WeakMap<object, number>();
+
+function sizeOf(value: unknown): number {
+  const { spec, ...rest } = value as Partial<Job>;
+  if (!spec) return JSON.stringify(value).length;
+  let bytes = specBytes.get(spec);
+  if (bytes === undefined) {
+    bytes = JSON.stringify(spec).length;
+    specBytes.set(spec, bytes);
+  }
+  return bytes + JSON.stringify(rest).length;
 }

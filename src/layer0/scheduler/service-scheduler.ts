@@ -4,14 +4,19 @@
 import type { ClusterState } from './cluster-state.ts';
 import { diffFormations } from './decide/diff-formations.ts';
 import { isLost, nextLossInMs } from './decide/lost-hosts.ts';
-import { placePending } from './decide/place-pending.ts';
+import { type PriorityRange, placePending } from './decide/place-pending.ts';
 import { PlanBoard } from './decide/plan-board.ts';
 import type { DecideContext, Planning, Step } from './decide/steps.ts';
 import type { Decider } from './elected-scheduler.ts';
 
 export interface ServiceDecisions {
   diffFormations(state: ClusterState, app: string, planning: Planning): Iterable<Step>;
-  placePending(state: ClusterState, kind: 'service', planning: Planning): Iterable<Step>;
+  placePending(
+    state: ClusterState,
+    kind: 'service',
+    planning: Planning,
+    range: PriorityRange,
+  ): Iterable<Step>;
 }
 
 const decisions: ServiceDecisions = { diffFormations, placePending };
@@ -39,16 +44,24 @@ export class ServiceDecider implements Decider {
       this.#hostsSeen = hosts;
       state.markAllDirty();
     }
-    if (this.#refusedAt !== waitVersion(state))
-      yield* this.#decisions.placePending(state, 'service', planning);
-    for (const app of byPriority(state)) {
-      let isSettled = true;
-      for (const step of this.#decisions.diffFormations(state, app, planning)) {
-        isSettled = false;
-        yield step;
+    const isWorthTrying = this.#refusedAt !== waitVersion(state);
+    let below = Number.POSITIVE_INFINITY;
+    for (const [priority, apps] of state.dirtyApps.byPriority()) {
+      // Those that wait come before those that are new, as long as they are not less important.
+      const range = { from: priority, below };
+      if (isWorthTrying) yield* this.#decisions.placePending(state, 'service', planning, range);
+      below = priority;
+      for (const app of apps) {
+        let isSettled = true;
+        for (const step of this.#decisions.diffFormations(state, app, planning)) {
+          isSettled = false;
+          yield step;
+        }
+        if (isSettled) state.dirtyApps.delete(app);
       }
-      if (isSettled) state.dirtyApps.delete(app);
     }
+    const rest = { from: Number.NEGATIVE_INFINITY, below };
+    if (isWorthTrying) yield* this.#decisions.placePending(state, 'service', planning, rest);
   }
 
   settled(state: ClusterState): void {
@@ -69,18 +82,4 @@ function hostsVersion(state: ClusterState, context: DecideContext): string {
   let lost = 0;
   for (const { id } of state.away) if (isLost(state, id, context)) lost++;
   return `${state.hostsVersion}/${lost}`;
-}
-
-/** Changed apps in order of their most important formation, then by id. */
-function byPriority(state: ClusterState): string[] {
-  const rank = (app: string) => {
-    let best = 0;
-    for (const { formation } of state.formationsOf(app))
-      best = Math.max(best, formation?.priority ?? 0);
-    return best;
-  };
-  return [...state.dirtyApps]
-    .map((app) => ({ app, rank: rank(app) }))
-    .sort((a, b) => b.rank - a.rank || (a.app < b.app ? -1 : 1))
-    .map(({ app }) => app);
 }

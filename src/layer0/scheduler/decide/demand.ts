@@ -58,7 +58,8 @@ export function demandOf(board: PlanBoard, job: Claimant, limits: PlacementLimit
 
 /** How many of the job's group the host has. */
 export function peersOn({ peers: [observed, planned] }: Demand, slot: number): number {
-  return (observed.get(slot) ?? 0) + (planned.get(slot) ?? 0);
+  const count = observed.size === 0 ? 0 : (observed.get(slot) ?? 0);
+  return planned.size === 0 ? count : count + (planned.get(slot) ?? 0);
 }
 
 /** As many of the group as hosts with the same value of the tag have; hosts without the tag are one kind, too. */

@@ -48,6 +48,8 @@ class AppDiff {
   readonly #ended: KnownJob[] = [];
   /** Numbers taken, by type: a record holds its number until it is removed. */
   readonly #numbers = new Map<string, Set<number>>();
+  /** By type: all below it are taken. */
+  readonly #lastNumber = new Map<string, number>();
   readonly #refused = new Map<string, Placement>();
   #records = 0;
 
@@ -60,15 +62,15 @@ class AppDiff {
   }
 
   #sort(known: KnownJob): void {
-    const { job } = known;
+    const { job, group } = known;
     this.#records++;
     if (job.kind !== 'service') return;
     this.#numbersOf(job.type).add(job.index);
     if (isRemovable(known, this.#state)) this.#ended.push(known);
     else if (job.desired === 'up') {
-      const group = this.#wanted.get(groupOf(job));
-      if (group) group.push(known);
-      else this.#wanted.set(groupOf(job), [known]);
+      const wanted = this.#wanted.get(group);
+      if (wanted) wanted.push(known);
+      else this.#wanted.set(group, [known]);
     }
   }
 
@@ -84,20 +86,22 @@ class AppDiff {
 
   /** Jobs whose formation or process type is gone. A formation that cannot be read protects its jobs. */
   *stopOrphans(): Generator<Step> {
-    for (const jobs of this.#wanted.values())
-      for (const { job } of jobs) {
-        const formation = formationKey(job.app, job.release);
-        const known = this.#state.formations.get(formation);
-        if (known && (!known.formation || known.formation.processes[job.type])) continue;
-        const because = known ? `no process ${job.type} any more` : 'its formation is gone';
-        yield stop(job, formation, because);
-      }
+    for (const [first, ...others] of this.#wanted.values()) {
+      if (!first) continue;
+      const { app, release, type } = first.job;
+      const formation = formationKey(app, release);
+      const known = this.#state.formations.get(formation);
+      if (known && (!known.formation || known.formation.processes[type])) continue;
+      const because = known ? `no process ${type} any more` : 'its formation is gone';
+      for (const { job } of [first, ...others]) yield stop(job, formation, because);
+    }
   }
 
   *bringTo(formation: Formation, type: string, process: Process): Generator<Step> {
     const present = this.#wanted.get(`${this.#app}/${formation.release}/${type}`) ?? [];
-    const held = present.filter(({ job }) => !this.#isOnLostHost(job));
-    const lost = present.filter(({ job }) => this.#isOnLostHost(job));
+    const isAnyAway = this.#state.away.size > 0;
+    const held = isAnyAway ? present.filter(({ job }) => !this.#isOnLostHost(job)) : present;
+    const lost = isAnyAway ? present.filter(({ job }) => this.#isOnLostHost(job)) : [];
     if (process.isOnePerHost) return yield* this.#bringToEveryHost(formation, type, process);
     if (held.length > process.quantity)
       yield* this.#stopSurplus(formation, held, held.length - process.quantity);
@@ -175,9 +179,10 @@ class AppDiff {
 
   #nextNumber(type: string): number {
     const numbers = this.#numbersOf(type);
-    let number = 1;
+    let number = this.#lastNumber.get(type) ?? 1;
     while (numbers.has(number)) number++;
     numbers.add(number);
+    this.#lastNumber.set(type, number);
     return number;
   }
 }

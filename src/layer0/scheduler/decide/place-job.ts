@@ -17,8 +17,9 @@ export function placeJob(
   rule: PlacementRule = job.placement,
 ): Placement {
   const demand = demandOf(board, job, limits);
-  const search = new Search(demand, scoresOf(demand, rule));
-  if (isComparedWithAll(demand)) search.lookAt(0, board.size);
+  const isSample = !isComparedWithAll(demand);
+  const search = new Search(demand, scoresOf(demand, rule, isSample), isSample);
+  if (!isSample) search.lookAt(0, board.size);
   else {
     search.lookAt(sampleStart(demand, rule), limits.candidateHosts);
     // A service is spread evenly over all hosts, not only over those of a sample.
@@ -59,8 +60,10 @@ class Search {
   readonly #fits: (slot: number) => boolean;
   readonly #scores: Score[];
   readonly #bestScores: number[];
+  readonly #isSample: boolean;
 
-  constructor(demand: Demand, scores: Score[]) {
+  constructor(demand: Demand, scores: Score[], isSample: boolean) {
+    this.#isSample = isSample;
     this.#demand = demand;
     this.#fits = fitting(demand);
     this.#scores = scores;
@@ -91,7 +94,8 @@ class Search {
       this.#take(slot, place);
       return;
     }
-    if (this.#idOf(slot) < this.#idOf(this.best)) this.best = slot;
+    // Of a sample the first one stays: each begins elsewhere.
+    if (!this.#isSample && this.#idOf(slot) < this.#idOf(this.best)) this.best = slot;
   }
 
   #take(slot: number, firstBetter: number): void {

@@ -8,14 +8,23 @@ import type { PlanBoard } from './plan-board.ts';
 import type { PlacementRule } from './scores.ts';
 import type { Planning, Step } from './steps.ts';
 
+/** Which of them: from this priority up to, and without, another. */
+export interface PriorityRange {
+  from: number;
+  below: number;
+}
+
+const anyPriority = { from: Number.NEGATIVE_INFINITY, below: Number.POSITIVE_INFINITY };
+
 export function* placePending(
   state: ClusterState,
   kind: Job['kind'],
   { board, context }: Planning,
+  range: PriorityRange = anyPriority,
 ): Generator<Step> {
   /** What one of a group waits for, all of it wait for. */
   const refused = new Map<string, string>();
-  for (const { job, rule } of inOrder(waiting(state, kind), board)) {
+  for (const { job, rule } of inOrder(waiting(state, kind, range), board)) {
     const group = `${groupOf(job)}/${job.kind === 'ephemeral' ? job.id : ''}`;
     let reason = refused.get(group);
     if (reason === undefined) {
@@ -33,11 +42,11 @@ export function* placePending(
   }
 }
 
-function waiting(state: ClusterState, kind: Job['kind']): Job[] {
+function waiting(state: ClusterState, kind: Job['kind'], { from, below }: PriorityRange): Job[] {
   const jobs: Job[] = [];
   for (const id of state.pending[kind]) {
     const job = state.jobs.get(id)?.job;
-    if (job?.desired === 'up') jobs.push(job);
+    if (job?.desired === 'up' && job.priority >= from && job.priority < below) jobs.push(job);
   }
   return jobs;
 }

@@ -8,6 +8,9 @@ export type Score = (demand: Demand, slot: number) => number;
 
 export type PlacementRule = Claimant['placement'] | 'fill';
 
+/** Steps of the share promised that a sample of many hosts is compared in. */
+const shareSteps = 16;
+
 /** From here on a host has no time for more, whatever it has promised. */
 const tooBusyPercent = 90;
 
@@ -35,6 +38,13 @@ const leastPromised: Score = (demand, slot) => {
 };
 
 /**
+ * The same in steps: schedulers at work at the same time would all want the one host with the least promised, and get in
+ * each other's way.
+ */
+const roughlyLeastPromised: Score = (demand, slot) =>
+  Math.floor(leastPromised(demand, slot) * shareSteps);
+
+/**
  * Where little and evenly much of memory and cpu is left over: a host that has much of one and nothing of the other is of
  * no use to anybody. What is nearly empty stays so and becomes empty.
  */
@@ -57,17 +67,19 @@ const misfit: Score = (demand, slot) => {
   return -alignment - 0.3 * Math.min(memory, cpu);
 };
 
-const rules: Record<PlacementRule, Score[]> = {
+const rules: Record<PlacementRule | 'scatter', Score[]> = {
   spread: [peersOn, busyQuarter, jobsThere, leastPromised],
+  scatter: [peersOn, busyQuarter, roughlyLeastPromised],
   binpack: [isTooBusy, isEmpty, leftOver],
   fill: [isTooBusy, isEmpty, misfit],
 };
 
-export function scoresOf(demand: Demand, rule: PlacementRule): Score[] {
+/** `isSample`: only some of many hosts are compared. */
+export function scoresOf(demand: Demand, rule: PlacementRule, isSample: boolean): Score[] {
   return [
     ...(hasWishes(demand) ? [unmetWishes] : []),
     ...(demand.peersByTag ? [peersBesides] : []),
-    ...rules[rule],
+    ...rules[rule === 'spread' && isSample ? 'scatter' : rule],
   ];
 }
 

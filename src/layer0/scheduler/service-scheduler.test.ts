@@ -1,0 +1,56 @@
+// In which order the service scheduler does its work: by priority, whether a job waits or is still to be made.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  aContext,
+  aFormation,
+  aProcess,
+  aSpec,
+  aState,
+  gigabyte,
+  type StateOptions,
+} from './fake.ts';
+import { ServiceDecider } from './service-scheduler.ts';
+
+/** `place job-1`, `create app-new`: with the host that each gets. */
+function decided(options: StateOptions): string[] {
+  const steps = new ServiceDecider().decide(aState(options), aContext());
+  return [...steps].map((step) => {
+    if (step.kind === 'place') return `${step.jobId} on ${step.host}`;
+    if (step.kind === 'create') return `${step.job.app} on ${step.job.host}`;
+    return step.kind;
+  });
+}
+
+const spec = aSpec({ resources: { memoryBytes: 3 * gigabyte, cpuMillis: 100, pids: 1 } });
+
+/** One host with room for one: a job waits, and another app has just been asked for. */
+function oneOf(waiting: number, coming: number): string[] {
+  const process = { web: aProcess({ spec }) };
+  const formations = [
+    aFormation({ priority: waiting, processes: process }),
+    aFormation({ app: 'app-new', release: 'rel-9', priority: coming, processes: process }),
+  ];
+  const jobs = [{ priority: waiting, spec, pendingReason: 'not enough memory' }];
+  return decided({ hosts: [{ id: 'h1' }], formations, jobs });
+}
+
+test('a job that waits gets its place before a new one of the same priority', () => {
+  assert.deepEqual(oneOf(5, 5), ['job-1 on h1', 'app-new on undefined']);
+});
+
+test('a more important app gets its place before a job that has waited longer', () => {
+  assert.deepEqual(oneOf(5, 6), ['app-new on h1', 'explain']);
+});
+
+test('apps are looked at by the priority of their formations, not as they came', () => {
+  const apps = [1, 1000, 10].map((priority) =>
+    aFormation({ app: `app-${priority}`, release: `rel-${priority}`, priority }),
+  );
+  assert.deepEqual(decided({ hosts: [{ id: 'h1' }], formations: apps }), [
+    'app-1000 on h1',
+    'app-10 on h1',
+    'app-1 on h1',
+  ]);
+});
