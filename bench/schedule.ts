@@ -2,31 +2,36 @@
 // the lower bound; how evenly services are spread; and how many decisions are made in a second.
 
 import { type Random, seededRandom } from '#core/random';
-import { aContext, aJob, aSpec, aState, gigabyte, limits } from '#layer0/scheduler/fake';
+import { aJob, aSpec, aState } from '#layer0/scheduler/fake';
 import type { Job } from '#layer0/scheduler/wire';
 import { demandOf } from '../src/layer0/scheduler/decide/demand.ts';
 import { fitting } from '../src/layer0/scheduler/decide/filters.ts';
 import { placeJob } from '../src/layer0/scheduler/decide/place-job.ts';
-import { placePending } from '../src/layer0/scheduler/decide/place-pending.ts';
 import { PlanBoard } from '../src/layer0/scheduler/decide/plan-board.ts';
 import { median, resultOf } from './measure.ts';
 import type { BenchResult } from './result.ts';
+import {
+  hardJobs,
+  hostCpu,
+  hostMemory,
+  hostsOf,
+  hostsUsed,
+  lowerBound,
+  offered,
+  placeBatch,
+} from './schedule/hard-jobs.ts';
 
 /** The host of one job, given what those before it left. */
 type Choose = (board: PlanBoard, job: Job) => string | undefined;
 
 const seeds = [1, 2, 3, 4, 5, 6, 7];
-const hostMemory = 64 * gigabyte;
-const hostCpu = 16_000;
-const offered = { ...limits, cpuOvercommitPercent: 100, pidsPerHost: 1_000_000 };
-
 export async function run({ tiny }: { tiny: boolean }): Promise<BenchResult[]> {
   const size = tiny ? { hosts: 20, jobs: 100 } : { hosts: 1000, jobs: 5000 };
   return [batch(size), oneByOne(size), spreading(size), throughput(size)];
 }
 
 function batch(size: Size): BenchResult {
-  const inPlace = (jobs: Job[]) => hostsUsed(placeBatch(size, jobs));
+  const inPlace = (jobs: Job[]) => hostsUsed(placeBatch(size.hosts, jobs));
   return packing(size, { name: 'schedule: hosts used by bin-packing', target: 1.08, inPlace });
 }
 
@@ -110,13 +115,6 @@ function boardOf({ hosts }: Size): PlanBoard {
   return new PlanBoard(aState({ hosts: hostsOf(hosts) }));
 }
 
-function hostsOf(count: number) {
-  const memoryBytes = hostMemory;
-  return Array.from({ length: count }, (_, at) => ({
-    ...{ id: `h${at}`, memoryBytes, cpuMillis: hostCpu },
-  }));
-}
-
 /** As they come, each after the one before. */
 function place(size: Size, jobs: Job[], choose: Choose) {
   const board = boardOf(size);
@@ -127,16 +125,6 @@ function place(size: Size, jobs: Job[], choose: Choose) {
   }
   const seconds = (performance.now() - startedAt) / 1000;
   return { board, perSecond: jobs.length / seconds };
-}
-
-/** All of them wait: what a scheduler decides then. */
-function placeBatch({ hosts }: Size, jobs: Job[]): PlanBoard {
-  const waiting = jobs.map((job) => ({ ...job, placement: 'binpack' as const }));
-  const state = aState({ hosts: hostsOf(hosts), jobs: waiting });
-  const board = new PlanBoard(state);
-  const context = aContext({ limits: { ...offered, candidateHosts: hosts } });
-  for (const _ of placePending(state, 'service', { board, context }));
-  return board;
 }
 
 const ours =
@@ -178,18 +166,6 @@ function randomFit(random: Random): Choose {
   };
 }
 
-/** Much of one and little of the other: what makes packing hard. */
-function hardJobs(random: Random, count: number): Job[] {
-  return Array.from({ length: count }, (_, index) => {
-    const isMemory = random() < 0.5;
-    const [much, little] = [0.1 + random() * 0.25, 0.02 + random() * 0.08];
-    const memoryBytes = Math.floor(hostMemory * (isMemory ? much : little));
-    const cpuMillis = Math.floor(hostCpu * (isMemory ? little : much));
-    const spec = aSpec({ resources: { memoryBytes, cpuMillis, pids: 10 } });
-    return aJob({ id: `job-${index}`, app: `app-${index % 50}`, type: `web-${index}`, spec });
-  });
-}
-
 function services(random: Random, count: number): Job[] {
   const jobs: Job[] = [];
   while (jobs.length < count / 5) {
@@ -210,16 +186,4 @@ function largestGap({ hosts }: Size, jobs: Job[], choose: Choose): number {
     return Math.max(...counts) - Math.min(...counts);
   });
   return Math.max(...gaps);
-}
-
-function lowerBound(jobs: Job[]): number {
-  const sum = (read: (job: Job) => number) => jobs.reduce((all, job) => all + read(job), 0);
-  const memory = sum(({ spec }) => spec.resources.memoryBytes) / hostMemory;
-  const cpu = sum(({ spec }) => spec.resources.cpuMillis) / hostCpu;
-  return Math.ceil(Math.max(memory, cpu));
-}
-
-function hostsUsed(board: PlanBoard): number {
-  const jobs = Array.from({ length: board.size }, (_, slot) => board.jobs(slot));
-  return jobs.filter((count) => count > 0).length;
 }
