@@ -107,6 +107,7 @@ export class ContainerLog {
     { inode, bornMs }: Pick<Position, 'inode' | 'bornMs'>,
   ): StoredLine {
     const { app, type, index, job, containerId } = this.source;
+    const place: [string, number, number] = [containerId, inode, line.resumeOffset];
     return {
       time: line.time,
       app,
@@ -115,7 +116,7 @@ export class ContainerLog {
       job,
       stream: line.stream,
       text: line.text,
-      at: [containerId, inode, line.resumeOffset, ...(bornMs === undefined ? [] : [bornMs])],
+      at: bornMs === undefined ? place : [...place, bornMs],
     };
   }
 }
