@@ -1,17 +1,10 @@
 #!/usr/bin/env node
 // The host daemon of a machine: layer 0, until it is told to stop.
 
-import { enableCompileCache } from 'node:module';
+import { processParts, stopWhenTold } from '#core/process';
 
-enableCompileCache();
-const { systemClock: clock } = await import('#core/clock');
-const { createLog } = await import('#core/log');
-const { systemRandom: random } = await import('#core/random');
 const { createDaemon, readDaemonConfig } = await import('#layer0/daemon/index');
 
-const log = createLog('host');
-const daemon = createDaemon({ clock, random, log }, readDaemonConfig());
+const daemon = createDaemon(await processParts('host'), readDaemonConfig());
 await daemon.start();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => void daemon.stop().then(() => process.exit(0)));
-}
+stopWhenTold(() => daemon.stop());
