@@ -78,6 +78,9 @@ describe('an app with a Procfile', () => {
     assert.match(ofWorker, /worker\.1 .*the worker works/);
     assert.doesNotMatch(ofWorker, /web\.\d/);
     assert.equal((await said('-n', '1')).trim().split('\n').length, 1);
+    const ofBuild = await said('-t', 'build');
+    assert.match(ofBuild, /-----> Built: /);
+    assert.doesNotMatch(ofBuild, /gantry-result-/);
   });
 
   test('takes config values, which nobody but it sees', async () => {
