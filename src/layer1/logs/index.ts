@@ -40,7 +40,7 @@ class Logs implements Component {
   readonly #config: LogsConfig;
   readonly #server: HttpServer;
   readonly #stop = new AbortController();
-  #apps: Mirror | undefined;
+  #apps: Mirror<unknown> | undefined;
   /** Only while this process leads: during an update two run, and one history has one writer. */
   #collector: Collector | undefined;
   #leading: Promise<void> = Promise.resolve();
