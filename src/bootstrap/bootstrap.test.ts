@@ -15,6 +15,7 @@ import { missingRoutes, type SeenRoutes } from './domain.ts';
 import { planInstall, type Seen, specsOf } from './install.ts';
 import { chooseMachine, type Machine, readMachine, writeMachine } from './machine-file.ts';
 import { parseDown, parseUp } from './options.ts';
+import { mergeSettings } from './settings.ts';
 import { hashOf } from './source-hash.ts';
 import { systemAppId, systemProcesses } from './system-app.ts';
 import { ensureCliConfig, forgetMachine, installCommand, removeCommand } from './user.ts';
@@ -84,6 +85,12 @@ describe('the options of script/up', () => {
     assert.throws(() => parseUp(['--http-port', '0']), /--http-port 0 is not a port/);
     assert.throws(() => parseUp(['--cert', 'c.pem']), /--cert and --key go together/);
     assert.throws(() => parseUp(['--ca', 'a.pem']), /--ca is the authority of --cert/);
+    const set = (text: string) => () => parseUp(['--set', text]);
+    assert.throws(set('GANTRY_BUILD_TIMEOUT_MS'), /say NAME=VALUE, or NAME= for the default/);
+    assert.throws(set('GANTRY_BUILD_TIMEOUT=5'), /there is no such setting.*configuration\.md/);
+    assert.throws(set('GANTRY_DOMAIN=x.example.com'), /script\/up sets it itself/);
+    assert.throws(set('GANTRY_INTERNAL_KEY=mine'), /script\/up sets it itself/);
+    assert.throws(set('GANTRY_BUILD_TIMEOUT_MS=5'), /is not a whole number from 1000 to/);
     assert.throws(() => parseUp(['--frobnicate']), /--frobnicate.*see --help/);
   });
 });
@@ -212,6 +219,38 @@ describe('system processes', () => {
       );
     }
     assert(all.proxy?.isOnePerHost && all.router?.isOnePerHost && all.logs?.isOnePerHost);
+  });
+});
+
+describe('settings that are chosen', () => {
+  const chosen = { GANTRY_BUILD_TIMEOUT_MS: '60000', GANTRY_HOST_LOSS_GRACE_MS: '9000' };
+
+  test('reach the processes that read them, and no others', () => {
+    assert.deepEqual(parseUp(['--set', 'GANTRY_BUILD_TIMEOUT_MS=60000'])?.settings, {
+      GANTRY_BUILD_TIMEOUT_MS: '60000',
+    });
+    const context = {
+      machine: { ...machine, settings: chosen },
+      engineDataRoot: '/var/lib/docker',
+    };
+    const all = systemProcesses({
+      ...{ ...context, image: 'sha256:one', stackImage: 'sha256:stack' },
+      sealedInternalKey: 'v1.sealed',
+    });
+    const { env = {} } = all.controller?.spec ?? {};
+    assert.equal(env.GANTRY_BUILD_TIMEOUT_MS, '60000');
+    assert.equal(env.GANTRY_HOST_LOSS_GRACE_MS, undefined);
+    const { args } = hostPlan(context.machine, 'gantry/system', 'v');
+    assert.ok(args.includes('GANTRY_HOST_LOSS_GRACE_MS=9000'));
+    assert.ok(!args.some((arg) => arg.startsWith('GANTRY_BUILD_TIMEOUT_MS')));
+  });
+
+  test('stay until they are taken back, and leave nothing behind', () => {
+    assert.deepEqual(mergeSettings(chosen, { GANTRY_BUILD_TIMEOUT_MS: '' }), {
+      GANTRY_HOST_LOSS_GRACE_MS: '9000',
+    });
+    assert.deepEqual(mergeSettings(chosen), chosen);
+    assert.equal(mergeSettings({}, { GANTRY_BUILD_TIMEOUT_MS: '' }), undefined);
   });
 });
 

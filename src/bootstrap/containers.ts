@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { run } from './command.ts';
 import type { Machine } from './machine-file.ts';
+import { chosenFor } from './settings.ts';
 
 export interface ContainerPlan {
   name: string;
@@ -32,6 +33,7 @@ export const engineMount = '/gantry/engine';
 
 export function hostPlan(machine: Machine, image: string, version: string): ContainerPlan {
   const env = {
+    ...chosenFor('daemon', machine.settings),
     GANTRY_HOME: machine.home,
     GANTRY_CLUSTER_ID: machine.clusterId,
     GANTRY_HOST_ID: machine.hostId,

@@ -8,6 +8,7 @@ import { newId } from '#core/ids';
 import { parser, type Static, Type } from '#core/schema';
 import { bootstrapErrors } from './errors.ts';
 import type { UpOptions } from './options.ts';
+import { mergeSettings } from './settings.ts';
 
 export const machineSchema = Type.Object({
   clusterId: Type.String(),
@@ -23,6 +24,11 @@ export const machineSchema = Type.Object({
   httpsPort: Type.Integer(),
   engineFolder: Type.String({ description: "Folder of the engine's socket." }),
   engineSocket: Type.String({ description: 'Its name in that folder.' }),
+  settings: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      description: "What was chosen with --set for Gantry's own processes.",
+    }),
+  ),
 });
 export type Machine = Static<typeof machineSchema>;
 
@@ -42,6 +48,7 @@ export async function readMachine(home: string): Promise<Machine | undefined> {
 /** What an earlier run chose, changed by the options given now; free ports are looked for only the first time. */
 export async function chooseMachine(options: UpOptions): Promise<Machine> {
   const earlier = await readMachine(options.home);
+  const settings = mergeSettings(earlier?.settings, options.settings);
   const domain = options.domain ?? earlier?.domain ?? defaultDomain;
   return {
     clusterId: earlier?.clusterId ?? newId('cluster'),
@@ -55,6 +62,7 @@ export async function chooseMachine(options: UpOptions): Promise<Machine> {
     httpsPort:
       options.httpsPort ?? earlier?.httpsPort ?? (await freePort([443, ...range(8443, 8543)])),
     ...(await engineSocket()),
+    ...(settings ? { settings } : {}),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { bootstrapErrors } from './errors.ts';
+import { type ChosenSettings, parseSetting } from './settings.ts';
 
 export interface UpOptions {
   home: string;
@@ -14,6 +15,8 @@ export interface UpOptions {
   keyFile?: string;
   /** Of the authority that signed it, where machines do not know that one. */
   caFile?: string;
+  /** An empty value is the default again. */
+  settings?: ChosenSettings;
 }
 
 export const upHelp = `Usage: script/up [options]
@@ -27,6 +30,8 @@ Brings Gantry up on this machine, or up to this checkout's version. Nothing that
   --ca FILE             with --cert: the authority that signed it, PEM, when other machines do not know it by themselves
   --http-port PORT      (default: 80 when free, else the next free one from 8080)
   --https-port PORT     (default: 443 when free, else the next free one from 8443)
+  --set NAME=VALUE      a setting of Gantry's own processes, like GANTRY_BUILD_TIMEOUT_MS=600000; NAME= takes it back;
+                        may be given again; docs/configuration.md lists them
   --home FOLDER         where everything is kept (default: /var/lib/gantry)
   --help                this text
 `;
@@ -53,6 +58,7 @@ export function parseUp(args: string[]): UpOptions | undefined {
     ca: { type: 'string' },
     'http-port': { type: 'string' },
     'https-port': { type: 'string' },
+    set: { type: 'string', multiple: true },
     home: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   });
@@ -80,6 +86,9 @@ export function parseUp(args: string[]): UpOptions | undefined {
     ...(httpsPort ? { httpsPort } : {}),
     ...(certificateFile && keyFile ? { certificateFile, keyFile } : {}),
     ...(caFile ? { caFile } : {}),
+    ...(Array.isArray(values.set)
+      ? { settings: Object.fromEntries(values.set.map(parseSetting)) }
+      : {}),
   };
 }
 
@@ -108,7 +117,7 @@ type ArgumentOptions = NonNullable<Parameters<typeof parseArgs>[0]>['options'];
 function parse(args: string[], options: NonNullable<ArgumentOptions>) {
   try {
     return parseArgs({ args, options, allowPositionals: false }) as {
-      values: Record<string, string | boolean | undefined>;
+      values: Record<string, string | string[] | boolean | undefined>;
     };
   } catch (cause) {
     const text = cause instanceof Error ? cause.message.split('.')[0] : String(cause);

@@ -2,6 +2,7 @@
 
 import type { JobSpec } from '#layer0/scheduler/wire';
 import type { Machine } from './machine-file.ts';
+import { chosenFor } from './settings.ts';
 
 /** Fixed, so that it is the same before there is a controller to ask. */
 export const systemAppId = 'app-gantry';
@@ -107,6 +108,7 @@ function base(
     entrypoint: [],
     command,
     env: {
+      ...chosenFor('platform', machine.settings),
       GANTRY_HOME: machine.home,
       GANTRY_CLUSTER_ID: machine.clusterId,
       GANTRY_HOST_ID: machine.hostId,

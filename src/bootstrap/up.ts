@@ -195,6 +195,9 @@ async function sayWhatIsThere(summary: Summary): Promise<void> {
     progress.line(
       `HTTP is on port ${machine.httpPort} and HTTPS on ${machine.httpsPort}: 80 and 443 were not both free, or others were asked for.`,
     );
+  const chosen = Object.entries(machine.settings ?? {}).map(([name, value]) => `${name}=${value}`);
+  if (chosen.length > 0)
+    progress.line(`Set: ${chosen.join(' ')} (script/up --set NAME= takes one back)`);
   if (hasSample) {
     const said = await askSample(machine).then(
       (answer) => `answers: ${answer.split('\n')[0]?.slice(0, 120)}`,

@@ -49,7 +49,7 @@ export function renderConfiguration(groups: readonly SettingGroup[]): string {
     generatedMark,
     '',
     'Environment variables of the processes, read once at start. `script/up` and the host agent set those that have no',
-    'default; the others keep what is written here unless a job spec or the start of the container says otherwise.',
+    'default; the others keep what is written here unless `script/up --set NAME=VALUE` says otherwise.',
   ];
   const tables = groups.flatMap(({ component, settings }) => [
     '',
