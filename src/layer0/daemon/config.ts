@@ -18,6 +18,11 @@ export const daemonSettings = {
     env: 'GANTRY_HOST_ADDRESS',
     doc: 'Where other machines reach this one.',
   }),
+  storeHost: textSetting({
+    env: 'GANTRY_STORE_HOST',
+    doc: 'Host id of the machine that has the store; empty where it is this one.',
+    fallback: '',
+  }),
   version: textSetting({
     env: 'GANTRY_VERSION',
     doc: 'Which sources this daemon was built from.',

@@ -23,6 +23,12 @@ import { createDockerRuntime, createHost, type Host } from '#layer0/host/index';
 import { registerImageRoutes } from '#layer0/images/http';
 import { createImages, type Images } from '#layer0/images/index';
 import {
+  membershipSettings,
+  type Peers,
+  registerJoinRoute,
+  registerMembershipRoutes,
+} from '#layer0/membership/index';
+import {
   createFirewall,
   createNetwork,
   createOverlay,
@@ -36,7 +42,8 @@ import {
 import { schedulerSettings } from '#layer0/scheduler/config';
 import { registerSchedulerRoutes } from '#layer0/scheduler/http';
 import { createScheduler, type Scheduler } from '#layer0/scheduler/index';
-import { type EmbeddedStore, openSqliteStore, registerStoreRoutes } from '#layer0/store/index';
+import { registerStoreRoutes, type ServedStore } from '#layer0/store/index';
+import { type Cluster, createCluster, othersOf } from './cluster.ts';
 import { daemonSettings } from './config.ts';
 import { DnsWatch } from './dns-watch.ts';
 import { createAppCollector, createImageCollector } from './housekeeping.ts';
@@ -52,6 +59,7 @@ export interface DaemonDeps {
 const settings = {
   ...daemonSettings,
   ...hostSettings,
+  ...membershipSettings,
   ...networkSettings,
   ...discoverySettings,
   ...schedulerSettings,
@@ -62,8 +70,7 @@ export function readDaemonConfig(): DaemonConfig {
   return readConfig(settings);
 }
 
-interface Parts {
-  store: EmbeddedStore;
+interface Parts extends Cluster {
   runtime: ReturnType<typeof createDockerRuntime>;
   discovery: DiscoveryClient;
   network: Network;
@@ -80,9 +87,11 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
   let server: HttpServer | undefined;
   return {
     async start() {
-      parts = await createParts(deps, config);
       server = createHttpServer({ log: deps.log });
+      parts = await createParts(deps, config, server);
       registerRoutes(server, parts, { deps, config });
+      registerJoinRoute(parts.strangers, parts.membership);
+      await parts.strangers.ready();
       await parts.network.start();
       await parts.images.start();
       await parts.host.start();
@@ -90,12 +99,15 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       await parts.dnsTable.start();
       for (const loop of parts.loops) loop.start();
       await listenUnix(server, join(config.home, 'run', 'host.sock'));
+      await parts.membership.start();
       deps.log.info({ host: config.hostId, version: config.version }, 'the host daemon is up');
     },
     /** What runs on this machine goes on running: only this process lets go. */
     async stop() {
+      await parts?.membership.stop();
       await server?.close();
       if (!parts) return;
+      await parts.strangers.close();
       for (const loop of parts.loops) await loop.stop();
       await parts.dnsTable.stop();
       await parts.scheduler.stop();
@@ -104,6 +116,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       await parts.images.stop();
       await parts.network.stop();
       await parts.store.close();
+      parts.peers.close();
       parts.runtime.close();
       parts = undefined;
     },
@@ -111,16 +124,16 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
   };
 }
 
-async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Parts> {
+async function createParts(
+  deps: DaemonDeps,
+  config: DaemonConfig,
+  server: HttpServer,
+): Promise<Parts> {
   const { clock, random } = deps;
   const log = (component: string) => deps.log.child({ part: component });
   await mkdir(join(config.home, 'dns'), { recursive: true });
-  const store = await openSqliteStore({
-    folder: join(config.home, 'store'),
-    clock,
-    random,
-    log: log('store'),
-  });
+  const cluster = await createCluster(deps, config, server);
+  const { store, peers, sealKey } = cluster;
   const runtime = createDockerRuntime({
     socketPath: config.engineSocket,
     clock,
@@ -128,7 +141,8 @@ async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Part
     log: log('engine'),
   });
   const discovery = createDiscovery({ store, clock, random, log: log('discovery') });
-  const network = createDaemonNetwork({ deps, config, store, runtime });
+  const network = createDaemonNetwork({ deps, config, store, runtime, peers });
+  peers.watch(() => network.resync());
   const hostConfig = { ...config, name: config.hostName, address: config.hostAddress };
   const dnsWatch = new DnsWatch({
     address: async () => dnsListeners(await network.carried())[0]?.address,
@@ -138,7 +152,7 @@ async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Part
   });
   const dns = () => dnsWatch.report();
   const host = createHost(
-    { runtime, store, network, discovery, dns, clock, random, log: log('host') },
+    { runtime, store, network, discovery, dns, sealKey, clock, random, log: log('host') },
     hostConfig,
   );
   const images = createImages({
@@ -181,17 +195,18 @@ async function createParts(deps: DaemonDeps, config: DaemonConfig): Promise<Part
     createAppCollector(housekeeping, join(config.home, 'volumes')),
     createImageCollector(housekeeping),
   ];
-  return { store, runtime, discovery, network, images, host, scheduler, dnsTable, loops };
+  return { ...cluster, runtime, discovery, network, images, host, scheduler, dnsTable, loops };
 }
 
 interface NetworkParts {
   deps: DaemonDeps;
   config: DaemonConfig;
-  store: EmbeddedStore;
+  store: ServedStore;
   runtime: Parts['runtime'];
+  peers: Peers;
 }
 
-function createDaemonNetwork({ deps, config, store, runtime }: NetworkParts): Network {
+function createDaemonNetwork({ deps, config, store, runtime, peers }: NetworkParts): Network {
   const { clock, random } = deps;
   const log = deps.log.child({ part: 'network' });
   const { clusterId: cluster, hostId: host, hostAddress: address } = config;
@@ -212,14 +227,12 @@ function createDaemonNetwork({ deps, config, store, runtime }: NetworkParts): Ne
   );
   const domain = config.serviceDomain;
   const overlay = createOverlay();
+  const others = () => othersOf(peers, host);
   return createNetwork(
     { store, runtime, firewall, overlay, others, clock, random, log },
     { cluster, host, address, pool, prefixLength, mtu, domain },
   );
 }
-
-/** No machine joins another yet. */
-const others = () => new Map<string, string>();
 
 /** All of the layer-0 API. */
 export function registerRoutes(
@@ -229,6 +242,7 @@ export function registerRoutes(
 ): void {
   const { clock } = deps;
   registerStoreRoutes(server, parts.store, { clock });
+  registerMembershipRoutes(server, parts.membership);
   registerHostRoutes(server, parts.host);
   registerImageRoutes(server, parts.images, { clock });
   registerSchedulerRoutes(server, parts.scheduler);
@@ -254,6 +268,7 @@ export function registerRoutes(
 function statusOf(parts: Parts): Record<string, unknown> {
   return {
     store: parts.store.status(),
+    ...parts.membership.status(),
     ...parts.host.status(),
     ...parts.scheduler.status(),
     ...parts.network.status(),

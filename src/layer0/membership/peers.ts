@@ -18,6 +18,7 @@ export class Peers {
   #identity: Identity | undefined;
   #members = new Map<string, Member>();
   #saved = '';
+  readonly #watches = new Set<() => void>();
   readonly #clients = new Map<string, { client: HttpClient; madeFor: string }>();
 
   constructor(folder: string) {
@@ -44,8 +45,15 @@ export class Peers {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       await replaceFile(join(this.#folder, file), text, 0o644);
       this.#saved = text;
+      this.#keep(sorted);
+      for (const callback of [...this.#watches]) callback();
     }
-    this.#keep(sorted);
+  }
+
+  /** Calls back when a member came, went or moved. */
+  watch(callback: () => void): () => void {
+    this.#watches.add(callback);
+    return () => this.#watches.delete(callback);
   }
 
   /** Connections made from now on show this one. */

@@ -12,7 +12,7 @@ import type {
 } from './wire.ts';
 
 export { createMirror, type Mirror, type MirrorOptions } from './mirror.ts';
-export { createRemoteStore, type RemoteStoreOptions } from './remote.ts';
+export { createRemoteStore, createStoreOver, type RemoteStoreOptions } from './remote.ts';
 export type {
   Compare,
   Entry,

@@ -27,21 +27,33 @@ export function createRemoteStore(options: RemoteStoreOptions): Store {
     ...(headers ? { headers } : {}),
     ...(timeoutMs ? { timeoutMs } : {}),
   });
-  return new RemoteStore(http, options);
+  return new RemoteStore(() => http, { ...options, onClose: () => http.close() });
+}
+
+/** The same over a connection of the caller's, which is asked for before each call: where the store is may change. */
+export function createStoreOver(
+  connection: () => HttpClient,
+  deps: Pick<RemoteStoreOptions, 'clock' | 'random' | 'log'>,
+): Store {
+  return new RemoteStore(connection, { ...deps, onClose: () => undefined });
+}
+
+interface RemoteDeps extends Pick<RemoteStoreOptions, 'clock' | 'random' | 'log'> {
+  onClose(): void;
 }
 
 class RemoteStore implements Store {
-  readonly #http: HttpClient;
-  readonly #options: RemoteStoreOptions;
+  readonly #connection: () => HttpClient;
+  readonly #deps: RemoteDeps;
   readonly #closing = new AbortController();
 
-  constructor(http: HttpClient, options: RemoteStoreOptions) {
-    this.#http = http;
-    this.#options = options;
+  constructor(connection: () => HttpClient, deps: RemoteDeps) {
+    this.#connection = connection;
+    this.#deps = deps;
   }
 
   async get<T>(key: string): Promise<Entry<T> | undefined> {
-    const answer = await this.#http.json<{ entry?: Entry<T> }>('GET', '/store/entry', {
+    const answer = await this.#connection().json<{ entry?: Entry<T> }>('GET', '/store/entry', {
       query: { key },
     });
     return answer.entry;
@@ -50,11 +62,11 @@ class RemoteStore implements Store {
   list<T>(prefix: string, options: ListOptions = {}): Promise<Snapshot<T>> {
     const { at, after, limit } = options;
     const query = { prefix, after, limit, ...at };
-    return this.#http.json<Snapshot<T>>('GET', '/store/list', { query });
+    return this.#connection().json<Snapshot<T>>('GET', '/store/list', { query });
   }
 
   txn(txn: Txn): Promise<TxnResult> {
-    return this.#http.json<TxnResult>('POST', '/store/txn', { body: txn });
+    return this.#connection().json<TxnResult>('POST', '/store/txn', { body: txn });
   }
 
   async *watch<T>(prefix: string, options: WatchOptions): AsyncGenerator<WatchBatch<T>> {
@@ -65,7 +77,10 @@ class RemoteStore implements Store {
     if (signal.aborted) return;
     const query = { prefix, ...from };
     try {
-      const lines = this.#http.ndjson<WatchLine<T>>('GET', '/store/watch', { query, signal });
+      const lines = this.#connection().ndjson<WatchLine<T>>('GET', '/store/watch', {
+        query,
+        signal,
+      });
       for await (const line of lines) {
         if ('error' in line) throw errorFromBody(line.error, 500, `watch ${prefix}`);
         yield line;
@@ -76,23 +91,23 @@ class RemoteStore implements Store {
   }
 
   grantLease(ttlMs: number): Promise<Lease> {
-    return this.#http.json<Lease>('POST', '/store/leases', { body: { ttlMs } });
+    return this.#connection().json<Lease>('POST', '/store/leases', { body: { ttlMs } });
   }
 
   async keepAlive(id: string): Promise<void> {
-    await this.#http.json('POST', `/store/leases/${encodeURIComponent(id)}/keep-alive`);
+    await this.#connection().json('POST', `/store/leases/${encodeURIComponent(id)}/keep-alive`);
   }
 
   async revokeLease(id: string): Promise<void> {
-    await this.#http.json('DELETE', `/store/leases/${encodeURIComponent(id)}`);
+    await this.#connection().json('DELETE', `/store/leases/${encodeURIComponent(id)}`);
   }
 
   elect(name: string, options: ElectOptions): Promise<Leadership> {
-    return campaign({ store: this, ...this.#options }, name, options);
+    return campaign({ store: this, ...this.#deps }, name, options);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#http.close();
+    this.#deps.onClose();
   }
 }

@@ -1,0 +1,85 @@
+// This machine among others: who they are, how to reach them, and the store, which may be on one of them.
+
+import { join } from 'node:path';
+import { createHttpServer, type HttpServer } from '#core/http-server';
+import { createSeal, loadSealKey } from '#layer0/host/index';
+import {
+  createMembership,
+  type Membership,
+  membershipFolder,
+  Peers,
+  readIdentity,
+} from '#layer0/membership/index';
+import { createStoreOver } from '#layer0/store/client';
+import { openSqliteStore, type ServedStore } from '#layer0/store/index';
+import type { DaemonConfig, DaemonDeps } from './index.ts';
+
+export interface Cluster {
+  store: ServedStore;
+  peers: Peers;
+  membership: Membership;
+  /** What a machine that is no member yet may ask. */
+  strangers: HttpServer;
+  sealKey: Buffer;
+}
+
+/** `server` has the layer-0 API: members are let in to it. */
+export async function createCluster(
+  deps: DaemonDeps,
+  config: DaemonConfig,
+  server: HttpServer,
+): Promise<Cluster> {
+  const { clock, random } = deps;
+  const log = deps.log.child({ part: 'membership' });
+  const peers = new Peers(membershipFolder(config.home));
+  await peers.load();
+  const store = await openStore(deps, config, peers);
+  const sealKey = await loadSealKey(join(config.home, 'keys', 'seal.key'));
+  const strangers = createHttpServer({ log });
+  const membership = createMembership(
+    {
+      store,
+      peers,
+      seal: createSeal(sealKey),
+      sealKey: sealKey.toString('base64'),
+      servers: { members: server.server, strangers: strangers.server },
+      clock,
+      random,
+      log,
+    },
+    { ...config, settings: settingsOf(config) },
+  );
+  return { store, peers, membership, strangers, sealKey };
+}
+
+/** Addresses of the other members, by host id. */
+export function othersOf(peers: Peers, self: string): ReadonlyMap<string, string> {
+  const others = peers.list().filter(({ hostId }) => hostId !== self);
+  return new Map(others.map(({ hostId, address }) => [hostId, address]));
+}
+
+/** The store on this machine's disk, or that of the member that has it. */
+async function openStore(
+  { clock, random, log }: DaemonDeps,
+  { home, hostId, storeHost }: DaemonConfig,
+  peers: Peers,
+): Promise<ServedStore> {
+  const deps = { clock, random, log: log.child({ part: 'store' }) };
+  if (storeHost === '' || storeHost === hostId)
+    return openSqliteStore({ folder: join(home, 'store'), ...deps });
+  const identity = await readIdentity(membershipFolder(home));
+  if (identity) peers.use(identity);
+  const store = createStoreOver(() => peers.client(storeHost), deps);
+  return Object.assign(store, { status: () => ({ engine: 'remote', host: storeHost }) });
+}
+
+/** What a machine that joins must know beside the keys: its daemon and its jobs are set up with it. */
+function settingsOf(config: DaemonConfig): Record<string, string> {
+  return {
+    domain: config.domain,
+    httpPort: String(config.httpPort),
+    httpsPort: String(config.httpsPort),
+    storeHost: config.storeHost || config.hostId,
+    version: config.version,
+  };
+}
