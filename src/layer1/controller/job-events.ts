@@ -8,6 +8,7 @@ import type { Random } from '#core/random';
 import type { Compare, Operation, Store } from '#layer0/store/client';
 import { eventOperation } from './events.ts';
 import type { JobChange } from './observe.ts';
+import { nameOf } from './view.ts';
 
 /** Events that wait for the store; newer ones are dropped, and the log says so. */
 const maxWaiting = 1_000;
@@ -47,7 +48,7 @@ export class JobEvents {
       app: job.app,
       type: `job.${after.state}`,
       object: job.id,
-      message: `${job.appName}: ${job.type}.${job.index} ${happened}${reason}`,
+      message: `${job.appName}: ${nameOf(job)} ${happened}${reason}`,
     };
     this.#waiting.push(eventOperation(event, this.#deps));
     this.#writing ??= this.#writeAll().finally(() => {

@@ -107,14 +107,19 @@ export function shapeOf(release: Release, app: App): ReleaseShape {
   return { id: release.id, version: release.version, types: Object.fromEntries(types) };
 }
 
-function seenJob(job: Job, status: JobStatus | undefined): SeenJob {
+/** `web.1` */
+export function nameOf({ type, index }: Pick<Job, 'type' | 'index'>): string {
+  return `${type}.${index}`;
+}
+
+export function seenJob(job: Job, status: JobStatus | undefined): SeenJob {
   const reason = status?.reason ?? (status ? undefined : job.pendingReason);
   return {
     id: job.id,
     kind: job.kind,
     release: job.release,
     type: job.type,
-    name: `${job.type}.${job.index}`,
+    name: nameOf(job),
     isWanted: job.desired === 'up',
     state: stateOf(job, status),
     isHealthy: status?.isHealthy ?? false,

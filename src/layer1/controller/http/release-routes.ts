@@ -31,6 +31,7 @@ import {
   callerOf,
   goneSignal,
   idempotencyKeyOf,
+  type Keyed,
   listOf,
   sendNdjson,
   type ThingParams,
@@ -98,8 +99,7 @@ function registerDeploys(server: HttpServer, { context }: HttpDeps): void {
     async (request, reply) => {
       const { app } = request.params;
       const { image, release, ...rest } = request.body;
-      const idempotency = idempotencyKeyOf(request);
-      const wanted = { app, caller: callerOf(request), idempotency };
+      const wanted = releaseOf(request);
       if ((image === undefined) === (release === undefined))
         throw controllerErrors.noRelease('name an image or a release to deploy, one of the two');
       const made =
@@ -122,12 +122,16 @@ function registerDeploys(server: HttpServer, { context }: HttpDeps): void {
     },
     async (request, reply) => {
       const { app } = request.params;
-      const idempotency = idempotencyKeyOf(request);
-      const wanted = { app, caller: callerOf(request), idempotency };
+      const wanted = releaseOf(request);
       const made = await rollBack(context, wanted, request.body.version);
       return reply.status(202).send(await releasedView(context, app, made));
     },
   );
+}
+
+function releaseOf(request: Keyed & { params: AppParams }) {
+  const { app } = request.params;
+  return { app, caller: callerOf(request), idempotency: idempotencyKeyOf(request) };
 }
 
 function registerBuilds(server: HttpServer, { context }: HttpDeps): void {

@@ -58,7 +58,7 @@ export function callerOf(request: { raw: IncomingMessage }): Caller {
 /** Longest Idempotency-Key. */
 const maxIdempotencyKey = 200;
 
-interface Keyed {
+export interface Keyed {
   raw: IncomingMessage;
   method: string;
   url: string;

@@ -9,7 +9,7 @@ import type { Context } from '../context.ts';
 import { failedAttempts } from '../decide/app-view.ts';
 import { claimOf } from '../decide/route.ts';
 import { readReleases } from '../records.ts';
-import { isUnfinished } from '../view.ts';
+import { isUnfinished, nameOf } from '../view.ts';
 
 const hostReport = parser(hostReportSchema);
 /** A deployment that stands still longer than this is worth a look. */
@@ -115,7 +115,7 @@ function checkJobs({ observer }: Context): string | undefined {
     if (job.desired !== 'up' || !status || status.isHealthy) continue;
     const failures = failedAttempts({ attempt: status.attempt, state: status.state });
     if (failures >= crashLoop)
-      return `${job.type}.${job.index} of ${job.appName} failed ${failures} times: ${status.reason ?? 'no reason is known'}; see \`gantry log -a ${job.appName}\``;
+      return `${nameOf(job)} of ${job.appName} failed ${failures} times: ${status.reason ?? 'no reason is known'}; see \`gantry log -a ${job.appName}\``;
   }
   return undefined;
 }

@@ -12,6 +12,7 @@ import { oneOffSpec, oneOffType } from '../decide/job-spec.ts';
 import { controllerErrors } from '../errors.ts';
 import { eventOperation } from '../events.ts';
 import { readApp, readLivingApp } from '../records.ts';
+import { nameOf, seenJob } from '../view.ts';
 import type { JobView } from '../wire.ts';
 import { AppChanges } from './app-changes.ts';
 import { sealEnv } from './env.ts';
@@ -23,29 +24,16 @@ const maxAttachWaitMs = 120_000;
 export const signals = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 
 export function jobView(job: Job, status: JobStatus | undefined): JobView {
-  const reason = status?.reason ?? (status ? undefined : job.pendingReason);
+  const { isWanted, ...seen } = seenJob(job, status);
   return {
-    id: job.id,
-    name: nameOf(job),
-    type: job.type,
-    kind: job.kind,
-    release: job.release,
+    ...seen,
     version: job.releaseVersion,
-    state: stateOf(job, status),
-    isHealthy: status?.isHealthy ?? false,
-    attempt: status?.attempt ?? 1,
     createdAt: job.createdAt,
-    ...(reason === undefined ? {} : { reason }),
     ...(job.host === undefined ? {} : { host: job.host }),
     ...(status?.address === undefined ? {} : { address: status.address }),
     ...(status?.exitCode === undefined ? {} : { exitCode: status.exitCode }),
-    ...(status?.startedAt === undefined ? {} : { startedAt: status.startedAt }),
     ...(status?.endedAt === undefined ? {} : { endedAt: status.endedAt }),
   };
-}
-
-function nameOf({ type, index }: Job): string {
-  return `${type}.${index}`;
 }
 
 export async function readJobs({ store, observer }: Context, name: string): Promise<JobView[]> {
