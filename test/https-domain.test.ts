@@ -83,7 +83,7 @@ describe('a domain of its own', () => {
 
   test('is what names lead to inside of containers, and so is the old one', async () => {
     const addressOf = async (name: string) => {
-      const { 'web.1': container } = await platform.containers(app);
+      const [container] = Object.values(await platform.containers(app));
       const said = await machine.sh(`docker exec ${container?.id} getent ahostsv4 ${name}`);
       return said.stdout.split(' ')[0];
     };
