@@ -23,6 +23,8 @@ export interface SeenBuild {
 export interface FakeController {
   url: string;
   builds: SeenBuild[];
+  /** For whom an app was asked for, as the receiver said. */
+  visitors: (string | string[] | undefined)[];
   /** Replaces what a build does; it succeeds unless said. */
   script: (build: SeenBuild) => AsyncGenerator<ProgressLine>;
   apps: { id: string; name: string }[];
@@ -41,6 +43,7 @@ export async function startFakeController(): Promise<FakeController> {
   const fake: FakeController = {
     url: '',
     builds: [],
+    visitors: [],
     script: succeed,
     apps: [{ id: 'app-1', name: 'shop' }],
     close: () => server.close(),
@@ -61,6 +64,7 @@ export async function startFakeController(): Promise<FakeController> {
     return { items: fake.apps };
   });
   server.get('/apps/:app', async (request) => {
+    fake.visitors.push(request.headers['x-forwarded-for']);
     requireToken(request.headers.authorization);
     return findApp((request.params as { app: string }).app);
   });

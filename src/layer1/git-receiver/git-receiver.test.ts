@@ -217,6 +217,14 @@ describe('a push', { timeout: 120_000 }, () => {
     await assert.rejects(readdir(join(folder, 'repositories')), { code: 'ENOENT' });
   });
 
+  test('with a wrong token counts against the address of the pusher, which the controller is told', async () => {
+    const url = `http://127.0.0.1:${receiver.port()}/shop.git/info/refs?service=git-receive-pack`;
+    const authorization = `Basic ${Buffer.from('any:wrong').toString('base64')}`;
+    const headers = { authorization, 'x-forwarded-for': '203.0.113.7' };
+    assert.equal((await fetch(url, { headers })).status, 401);
+    assert.deepEqual(controller.visitors, ['203.0.113.7']);
+  });
+
   test('to an app that does not exist says so', async () => {
     const pushed = await git(work, 'push', remote('nothing'), 'main');
     assert.notEqual(pushed.status, 0);
