@@ -1,18 +1,13 @@
 // Calls other components over HTTP: JSON, NDJSON streams and upgrades, on TCP or a unix socket.
 // Every call has a time limit; a stream has a limit on silence. Errors keep the code the other side gave.
 
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { coreErrors, errorFromBody, toAppError } from './errors.ts';
+import { Agent, request as httpRequest } from './node-http.ts';
 import { fromNdjson, streamSilenceMs } from './stream.ts';
 
 export interface HttpClientOptions {
@@ -66,7 +61,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 class NodeHttpClient implements HttpClient {
   readonly #options: HttpClientOptions;
   readonly #base: URL;
-  readonly #agent: HttpAgent;
+  readonly #agent: InstanceType<typeof Agent>;
   readonly #request: typeof httpRequest;
 
   constructor(options: HttpClientOptions) {
@@ -77,7 +72,7 @@ class NodeHttpClient implements HttpClient {
     const isTls = this.#base.protocol === 'https:';
     this.#agent = isTls
       ? new HttpsAgent({ keepAlive: true, ...tlsOptions(options) })
-      : new HttpAgent({ keepAlive: true });
+      : new Agent({ keepAlive: true });
     this.#request = isTls ? httpsRequest : httpRequest;
   }
 

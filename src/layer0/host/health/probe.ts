@@ -1,10 +1,10 @@
 // One look at a process: does it accept a connection, answer 200-399, or does a command in it succeed?
 // Each probe ends within its time limit and leaves nothing open.
 
-import { request } from 'node:http';
 import { connect } from 'node:net';
 import type { Clock } from '#core/clock';
 import { toAppError } from '#core/errors';
+import { request } from '#core/node-http';
 import type { JobSpec } from '#layer0/scheduler/wire';
 import type { Runtime } from '../runtime/runtime.ts';
 

@@ -1,11 +1,12 @@
 // Bytes to and from the engine's socket: negotiated version, kept-alive connections, a time limit on every call.
 // A dead engine is engine.unavailable and nothing else; the next call finds it again, also after an upgrade.
 
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { type Duplex, pipeline, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Clock } from '#core/clock';
 import { AppError, coreErrors } from '#core/errors';
+import { Agent, request as httpRequest } from '#core/node-http';
 import { engineErrors } from '../errors.ts';
 import { type ApiVersion, formatApiVersion, negotiate } from './api-version.ts';
 
