@@ -4,15 +4,16 @@
 import { processParts, stopWhenTold } from '#core/process';
 
 const { readConfig } = await import('#core/config');
-const { createDiscovery } = await import('#layer0/discovery/client');
 const { createHostClient } = await import('#layer0/host/client');
 const { createRemoteStore } = await import('#layer0/store/client');
-const { createRouter, routerSettings } = await import('#layer1/router/index');
+const { createRouter, createRouterDiscovery, routerSettings } = await import(
+  '#layer1/router/index'
+);
 
 const config = readConfig(routerSettings);
 const parts = await processParts('router');
 const store = createRemoteStore({ baseUrl: config.hostUrl, ...parts });
-const discovery = createDiscovery({ store, ...parts });
+const discovery = createRouterDiscovery({ store, ...parts }, config);
 const host = createHostClient({ baseUrl: config.hostUrl });
 const openSealed = (context: string, sealed: string) => host.open(context, sealed);
 const router = createRouter({ store, discovery, openSealed, ...parts }, config);

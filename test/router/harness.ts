@@ -12,10 +12,11 @@ import { readConfig } from '#core/config';
 import { createLog, silentLog } from '#core/log';
 import { systemRandom } from '#core/random';
 import { createDiscovery, type DiscoveryClient, type Instance } from '#layer0/discovery/client';
-import type { Store } from '#layer0/store/client';
+
 import { createMemoryStore } from '#layer0/store/fake';
+import type { EmbeddedStore } from '#layer0/store/local-store';
 import { type RouterConfig, routerSettings } from '#layer1/router/config';
-import { createRouter, type RouterComponent } from '#layer1/router/index';
+import { createRouter, createRouterDiscovery, type RouterComponent } from '#layer1/router/index';
 import { type Route, routeKey } from '#layer1/router/wire';
 import { type Backend, startBackend } from './backend.ts';
 
@@ -78,7 +79,7 @@ let appNumber = 0;
 export class Harness {
   readonly home: string;
   readonly config: RouterConfig;
-  readonly store: Store = createMemoryStore();
+  readonly store: EmbeddedStore = createMemoryStore();
   readonly discovery: DiscoveryClient;
   readonly #routerDiscoveries: DiscoveryClient[] = [];
   readonly #proxies: ProxyProcess[] = [];
@@ -153,7 +154,8 @@ export class Harness {
   }
 
   async startRouter(): Promise<RouterComponent> {
-    const discovery = this.#newDiscovery();
+    const parts = { store: this.store, clock: systemClock, random: systemRandom, log: silentLog };
+    const discovery = createRouterDiscovery(parts, this.config);
     this.#routerDiscoveries.push(discovery);
     const deps = {
       store: this.store,

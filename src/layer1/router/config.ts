@@ -120,6 +120,11 @@ export const routerSettings = {
     hourMs,
     'How long connections that began before a reload may last.',
   ),
+  awayMs: durationSetting(
+    'GANTRY_ROUTER_AWAY_MS',
+    300_000,
+    'How long drains count on a HAProxy whose router is silent: until then an instance keeps all of its drain time.',
+  ),
   goneBoundMs: durationSetting(
     'GANTRY_ROUTER_GONE_BOUND_MS',
     10_000,

@@ -9,7 +9,7 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
 import { backoffMs } from '#core/retry';
-import type { DiscoveryClient } from '#layer0/discovery/client';
+import { createDiscovery, type DiscoveryClient } from '#layer0/discovery/client';
 import { createMirror, type Leadership, type Mirror, type Store } from '#layer0/store/client';
 import type { OpenSealed } from './certificates.ts';
 import { proxyPaths, type RouterConfig } from './config.ts';
@@ -36,6 +36,17 @@ export interface RouterDeps {
 
 export function createRouter(deps: RouterDeps, config: RouterConfig): RouterComponent {
   return new RouterComponent(deps, config);
+}
+
+/**
+ * A router's record in discovery stands for its HAProxy, which goes on without it: it outlives the router by far more than a
+ * lease that only says who is alive, so that no drain takes silence for an end of the requests.
+ */
+export function createRouterDiscovery(
+  deps: Pick<RouterDeps, 'store' | 'clock' | 'random' | 'log'>,
+  { awayMs }: Pick<RouterConfig, 'awayMs'>,
+): DiscoveryClient {
+  return createDiscovery({ ...deps, ttlMs: awayMs });
 }
 
 export class RouterComponent implements Component {
