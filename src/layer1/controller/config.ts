@@ -1,6 +1,7 @@
 // The controller's settings.
 
 import { numberSetting, type SettingsOf, textSetting } from '#core/config';
+import { tcpPorts } from '#layer1/router/wire';
 
 export const controllerSettings = {
   port: numberSetting({
@@ -33,6 +34,20 @@ export const controllerSettings = {
     env: 'GANTRY_HTTPS_PORT',
     doc: 'The port the router takes HTTPS on; no TCP route can have it.',
     fallback: 443,
+    min: 1,
+    max: 65_535,
+  }),
+  tcpPortMin: numberSetting({
+    env: 'GANTRY_TCP_PORT_MIN',
+    doc: 'First port that a TCP route may listen on.',
+    fallback: tcpPorts.min,
+    min: 1,
+    max: 65_535,
+  }),
+  tcpPortMax: numberSetting({
+    env: 'GANTRY_TCP_PORT_MAX',
+    doc: 'Last port that a TCP route may listen on.',
+    fallback: tcpPorts.max,
     min: 1,
     max: 65_535,
   }),

@@ -39,6 +39,8 @@ export interface Settings {
   scheme: string;
   httpPort: number;
   httpsPort: number;
+  tcpPortMin: number;
+  tcpPortMax: number;
   deploySlackMs: number;
   deploySteadyMs: number;
   buildTimeoutMs: number;

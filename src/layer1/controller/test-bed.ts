@@ -67,6 +67,7 @@ export class TestBed {
       },
       {
         ...{ domain: 'gantry.localhost', scheme: 'http', httpPort: 80, httpsPort: 443 },
+        ...{ tcpPortMin: 3000, tcpPortMax: 3500 },
         ...{ deploySlackMs: 30_000, deploySteadyMs: 100, buildTimeoutMs: 60_000, internalKey },
         ...{ callsPerSecond: 100, callsAtOnce: 500 },
         ...{ electionTtlMs: 10_000, identity: 'controller of the test' },

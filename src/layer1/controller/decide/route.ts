@@ -1,6 +1,6 @@
 // May this route be given, and what does it claim? Domains and paths are compared in one written form.
 
-import { type Route, routeClaimKey, tcpPorts } from '#layer1/router/wire';
+import { type Route, routeClaimKey } from '#layer1/router/wire';
 import { controllerErrors } from '../errors.ts';
 
 /** First labels under the platform's own domain that no app may have. */
@@ -55,9 +55,21 @@ export function refuseReserved(domain: string, ownDomain: string): void {
     );
 }
 
-export function refusePort(port: number, taken: readonly number[]): void {
-  if (port < tcpPorts.min || port > tcpPorts.max || taken.includes(port))
+export interface PortRange {
+  min: number;
+  max: number;
+  /** Ports in it that Gantry itself listens on. */
+  taken: readonly number[];
+}
+
+export function refusePort(port: number, { min, max, taken }: PortRange): void {
+  const free = `choose one from ${min} to ${max}`;
+  if (taken.includes(port))
     throw controllerErrors.invalidRoute(
-      `port ${port} cannot be a TCP route: choose one from ${tcpPorts.min} to ${tcpPorts.max} that Gantry does not use itself`,
+      `port ${port} cannot be a TCP route: Gantry itself listens there; ${free}`,
+    );
+  if (port < min || port > max)
+    throw controllerErrors.invalidRoute(
+      `port ${port} cannot be a TCP route: ${free}, or have the operator widen the range (GANTRY_TCP_PORT_MIN, GANTRY_TCP_PORT_MAX: docs/how-to/https-and-domains.md)`,
     );
 }

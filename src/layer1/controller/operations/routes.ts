@@ -87,7 +87,8 @@ function routeFrom({ settings, clock }: Context, app: App, wanted: CreateRoute):
   if (type === 'tcp') {
     if (wanted.port === undefined || wanted.domain !== undefined || wanted.path !== undefined)
       throw controllerErrors.invalidRoute('a TCP route has a port, and no domain or path');
-    refusePort(wanted.port, [settings.httpPort, settings.httpsPort]);
+    const { tcpPortMin: min, tcpPortMax: max, httpPort, httpsPort } = settings;
+    refusePort(wanted.port, { min, max, taken: [httpPort, httpsPort] });
     return { ...base, type, port: wanted.port };
   }
   if (wanted.domain === undefined || wanted.port !== undefined || base.sendsProxyProtocol)
