@@ -39,6 +39,8 @@ export interface KnownJob {
   job: Job;
   /** What `groupOf` says: one string for all of a group. */
   group: string;
+  /** Where it is placed, whether or not it has ended. */
+  host: KnownHost | undefined;
   modRevision: number;
   status: JobStatus | undefined;
 }
@@ -172,7 +174,8 @@ export class ClusterState {
       this.#leave(before);
       this.#specs.leave(before.job);
     }
-    const known: KnownJob = { job, group, modRevision, status: this.#statuses.get(id) };
+    const status = this.#statuses.get(id);
+    const known: KnownJob = { job, group, host: undefined, modRevision, status };
     this.jobs.set(id, known);
     this.#enter(known);
   }
@@ -213,6 +216,7 @@ export class ClusterState {
     const hasEnded = isEnded(job, status);
     if (job.host !== undefined) {
       const host = this.#host(job.host);
+      known.host = host;
       host.records++;
       if (!hasEnded) this.index.add(host, job);
     } else if (job.desired === 'up' || job.kind === 'ephemeral') {
@@ -228,8 +232,8 @@ export class ClusterState {
     ofApp?.delete(known);
     if (ofApp?.size === 0) this.#jobsByApp.delete(job.app);
     this.#markDirty(job.app);
-    if (job.host !== undefined) {
-      const host = this.#host(job.host);
+    if (known.host) {
+      const { host } = known;
       host.records--;
       if (!isEnded(job, status)) this.index.remove(host, job);
       this.#forgetHost(host);

@@ -184,16 +184,19 @@ class TxnDraft {
   }
 }
 
+/** Of the rest of a job's record: ids, names, a reason. Generously. */
+const recordBytes = 1024;
 /** Sizes of specs as JSON: a few serve for all jobs, and are most of their bytes. */
 const specBytes = new WeakMap<object, number>();
 
+/** About; of a job without making text of it each time. */
 function sizeOf(value: unknown): number {
-  const { spec, ...rest } = value as Partial<Job>;
+  const { spec, rules } = value as Partial<Job>;
   if (!spec) return JSON.stringify(value).length;
   let bytes = specBytes.get(spec);
   if (bytes === undefined) {
     bytes = JSON.stringify(spec).length;
     specBytes.set(spec, bytes);
   }
-  return bytes + JSON.stringify(rest).length;
+  return bytes + recordBytes + (rules ? JSON.stringify(rules).length : 0);
 }

@@ -61,9 +61,9 @@ export class ScaleCluster {
     if (host !== undefined) this.#started.push(id);
   }
 
-  /** By JSON, as it comes from a store: nothing is shared with whoever wrote it. */
+  /** Jobs by JSON, as they come from a store: nothing of them is shared with whoever wrote them. */
   #put(key: string, value: unknown): void {
-    const read: unknown = JSON.parse(JSON.stringify(value));
+    const read: unknown = key.startsWith(jobPrefix) ? JSON.parse(JSON.stringify(value)) : value;
     this.state.put({ key, value: read, modRevision: this.#revision });
   }
 

@@ -4,23 +4,17 @@ import type { Claimant } from '../host-index.ts';
 import type { Counts } from '../neighbours.ts';
 import { groupOf, hostPortsOf, kindOf } from '../state.ts';
 import type { Constraint, NeighbourRule } from '../wire.ts';
-import type { PlanBoard } from './plan-board.ts';
+import type { PlanBoard, Room } from './plan-board.ts';
 import type { PlacementLimits } from './steps.ts';
 
-export interface Demand {
+export interface Demand extends Room {
   board: PlanBoard;
   job: Claimant;
   group: string;
-  memoryBytes: number;
-  cpuMillis: number;
-  pids: number;
   ports: string[];
   tags: [string, string][];
   constraints: Constraint[];
   limits: PlacementLimits;
-  /** How much of what a host offers may be promised. */
-  memoryFactor: number;
-  cpuFactor: number;
   /** Jobs of its group, observed and planned. */
   peers: [Counts, Counts];
   /** Hosts of jobs that must be apart from this one. */
@@ -49,6 +43,7 @@ export function demandOf(board: PlanBoard, job: Claimant, limits: PlacementLimit
     tags: Object.entries(job.spec.tags),
     memoryFactor: limits.memoryOvercommitPercent / 100,
     cpuFactor: limits.cpuOvercommitPercent / 100,
+    pidsPerHost: limits.pidsPerHost,
     refusing: board.refusing(kindOf(job)),
     near: near.map(neighbourhood),
     apart: apart.map(neighbourhood),

@@ -66,7 +66,7 @@ class AppDiff {
     this.#records++;
     if (job.kind !== 'service') return;
     this.#numbersOf(job.type).add(job.index);
-    if (isRemovable(known, this.#state)) this.#ended.push(known);
+    if (isRemovable(known)) this.#ended.push(known);
     else if (job.desired === 'up') {
       const wanted = this.#wanted.get(group);
       if (wanted) wanted.push(known);
@@ -201,10 +201,9 @@ function remove(job: Job, state: ClusterState): Step {
 }
 
 /** Its container is gone for sure, or its host is and nobody will ever say so. */
-function isRemovable({ job, status }: KnownJob, state: ClusterState): boolean {
-  if (job.host === undefined) return job.desired === 'down';
-  const host = state.hosts.get(job.host);
-  if (!host?.record && !host?.isAlive) return true;
+function isRemovable({ job, host, status }: KnownJob): boolean {
+  if (!host) return job.desired === 'down';
+  if (!host.record && !host.isAlive) return true;
   return isEnded(job, status) && (job.desired === 'down' || job.spec.restart === 'always');
 }
 

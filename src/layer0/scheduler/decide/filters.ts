@@ -141,23 +141,21 @@ const filters: Filter[] = [
   pidsFit,
 ];
 
-/** Those that most demands have are called by name, so that a scan of all hosts costs little. */
-function hasRoom(demand: Demand, slot: number): boolean {
-  return (
-    hostIsThere.fits(demand, slot) &&
-    memoryFits.fits(demand, slot) &&
-    cpuFits.fits(demand, slot) &&
-    pidsFit.fits(demand, slot)
-  );
-}
+/** What `PlanBoard.nextWithRoom` looks at. */
 const roomFilters = [hostIsThere, memoryFits, cpuFits, pidsFit];
 const otherFilters = filters.filter((filter) => !roomFilters.includes(filter));
 
-/** Tests hosts for one demand. */
-export function fitting(demand: Demand): (slot: number) => boolean {
+/** Tests a host that has room; undefined where any such host will do. */
+export function besidesRoom(demand: Demand): ((slot: number) => boolean) | undefined {
   const asked = otherFilters.filter((filter) => filter.isAsked(demand));
-  if (asked.length === 0) return (slot) => hasRoom(demand, slot);
-  return (slot) => hasRoom(demand, slot) && asked.every((filter) => filter.fits(demand, slot));
+  if (asked.length === 0) return undefined;
+  return (slot) => asked.every((filter) => filter.fits(demand, slot));
+}
+
+/** Tests any host. */
+export function fitting(demand: Demand): (slot: number) => boolean {
+  const asked = filters.filter((filter) => filter.isAsked(demand));
+  return (slot) => asked.every((filter) => filter.fits(demand, slot));
 }
 
 /** Why no host takes the job, one clause for each filter that refused some; what is most telling comes first. */

@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seededRandom } from '#core/random';
 import { aJob, aSpec, aState, limits, megabyte, type StateOptions } from '../fake.ts';
 import type { Job, PlacementRules } from '../wire.ts';
+import { demandOf } from './demand.ts';
+import { fitting } from './filters.ts';
 import { placeJob } from './place-job.ts';
 import { PlanBoard } from './plan-board.ts';
 
@@ -167,4 +170,36 @@ test('constraints: in, not in, there at all, not there', () => {
     ),
     'no host has tag zone, zone not in a|b (3 hosts)',
   );
+});
+
+test('the scan for room takes exactly the hosts that the filters of that name let through', () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = seededRandom(seed);
+    const pick = (most: number) => 1 + Math.floor(random() * most);
+    const resources = () => ({
+      ...{ memoryBytes: pick(4) * 256 * megabyte, cpuMillis: pick(4) * 4000, pids: pick(4) * 2500 },
+    });
+    const state = aState({
+      hosts: hosts(8).map((host) => ({
+        ...{ ...host, memoryBytes: pick(4) * 512 * megabyte, cpuMillis: pick(8) * 1000 },
+        isAway: random() < 0.2,
+      })),
+      jobs: Array.from({ length: 6 }, () => ({
+        host: `h${pick(8)}`,
+        spec: aSpec({ resources: resources() }),
+      })),
+    });
+    const board = new PlanBoard(state);
+    for (let planned = 0; planned < 3; planned++)
+      board.add(`h${pick(8)}`, aJob({ spec: aSpec({ resources: resources() }) }));
+    const demand = demandOf(board, aJob({ spec: aSpec({ resources: resources() }) }), limits);
+    const scanned: number[] = [];
+    for (let slot = 0; slot < 8; slot++) {
+      slot = board.nextWithRoom(demand, slot, 8);
+      if (slot === -1) break;
+      scanned.push(slot);
+    }
+    const slots = Array.from({ length: 8 }, (_, slot) => slot);
+    assert.deepEqual(scanned, slots.filter(fitting(demand)), `seed ${seed}`);
+  }
 });

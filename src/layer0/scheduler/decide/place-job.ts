@@ -3,7 +3,7 @@
 
 import type { Claimant } from '../host-index.ts';
 import { type Demand, demandOf, peersOn } from './demand.ts';
-import { explain, fitting } from './filters.ts';
+import { besidesRoom, explain } from './filters.ts';
 import type { PlanBoard } from './plan-board.ts';
 import { hasWishes, type PlacementRule, type Score, scoresOf } from './scores.ts';
 import type { PlacementLimits } from './steps.ts';
@@ -57,7 +57,8 @@ class Search {
   /** Slot of the best host so far; -1 while there is none. */
   best = -1;
   readonly #demand: Demand;
-  readonly #fits: (slot: number) => boolean;
+  /** Besides having room. */
+  readonly #isFitting: ((slot: number) => boolean) | undefined;
   readonly #scores: Score[];
   readonly #bestScores: number[];
   readonly #isSample: boolean;
@@ -65,23 +66,30 @@ class Search {
   constructor(demand: Demand, scores: Score[], isSample: boolean) {
     this.#isSample = isSample;
     this.#demand = demand;
-    this.#fits = fitting(demand);
+    this.#isFitting = besidesRoom(demand);
     this.#scores = scores;
     this.#bestScores = scores.map(() => Number.POSITIVE_INFINITY);
   }
 
   /** Compares the first `most` fitting hosts from a slot on, and round. */
   lookAt(start: number, most: number): void {
-    const { size } = this.#demand.board;
+    const found = this.#lookBetween(start, this.#demand.board.size, most);
+    this.#lookBetween(0, start, most - found);
+  }
+
+  /** Returns how many fitted. */
+  #lookBetween(from: number, to: number, most: number): number {
+    const demand = this.#demand;
+    const isFitting = this.#isFitting;
     let found = 0;
-    let slot = start;
-    for (let looked = 0; looked < size && found < most; looked++) {
-      if (this.#fits(slot)) {
-        found++;
-        this.#offer(slot);
-      }
-      slot = slot + 1 === size ? 0 : slot + 1;
+    for (let slot = from; slot < to && found < most; slot++) {
+      slot = demand.board.nextWithRoom(demand, slot, to);
+      if (slot === -1) break;
+      if (isFitting && !isFitting(slot)) continue;
+      found++;
+      this.#offer(slot);
     }
+    return found;
   }
 
   #offer(slot: number): void {

@@ -14,6 +14,17 @@ interface Planned {
   ports: string[];
 }
 
+/** What a host must still have to be worth a closer look. */
+export interface Room {
+  memoryBytes: number;
+  cpuMillis: number;
+  pids: number;
+  /** How much of what a host offers may be promised. */
+  memoryFactor: number;
+  cpuFactor: number;
+  pidsPerHost: number;
+}
+
 const nothing: Planned = { memoryBytes: 0, cpuMillis: 0, pids: 0, jobs: 0, ports: [] };
 
 export class PlanBoard {
@@ -69,6 +80,38 @@ export class PlanBoard {
 
   jobs(slot: number): number {
     return (this.index.jobs[slot] ?? 0) + this.#plannedOn(slot).jobs;
+  }
+
+  /**
+   * The first slot from `from` on, and before `to`, whose host is there and has room; -1 when there is none. The same as
+   * the filters of that name (decide/filters.ts) say, in one loop over the columns: most of a scan of all hosts is here.
+   */
+  nextWithRoom(room: Room, from: number, to: number): number {
+    const { isThere, offeredMemoryBytes, offeredCpuMillis, memoryBytes, cpuMillis, pids } =
+      this.index;
+    const isPlanned = this.#isPlanned;
+    for (let slot = from; slot < to; slot++) {
+      if (isThere[slot] !== 1) continue;
+      const planned = isPlanned?.[slot] === 1 ? this.#plannedOn(slot) : nothing;
+      const memory = (memoryBytes[slot] ?? 0) + planned.memoryBytes + room.memoryBytes;
+      if (memory > (offeredMemoryBytes[slot] ?? 0) * room.memoryFactor) continue;
+      const cpu = (cpuMillis[slot] ?? 0) + planned.cpuMillis + room.cpuMillis;
+      if (cpu > (offeredCpuMillis[slot] ?? 0) * room.cpuFactor) continue;
+      if ((pids[slot] ?? 0) + planned.pids + room.pids <= room.pidsPerHost) return slot;
+    }
+    return -1;
+  }
+
+  /** What is promised once the room is taken, of the scarcer of memory and cpu: 1 is all that may be. */
+  shareWith(room: Room, slot: number): number {
+    const { offeredMemoryBytes, offeredCpuMillis, memoryBytes, cpuMillis } = this.index;
+    const planned = this.#plannedOn(slot);
+    const memory = (memoryBytes[slot] ?? 0) + planned.memoryBytes + room.memoryBytes;
+    const cpu = (cpuMillis[slot] ?? 0) + planned.cpuMillis + room.cpuMillis;
+    return Math.max(
+      memory / ((offeredMemoryBytes[slot] || 1) * room.memoryFactor),
+      cpu / ((offeredCpuMillis[slot] || 1) * room.cpuFactor),
+    );
   }
 
   hasPort(slot: number, port: string): boolean {

@@ -31,25 +31,24 @@ const unmetWishes: Score = ({ near, apart }, slot) => {
   return unmet;
 };
 
-/** Where the least is promised, of the scarcer of memory and cpu. */
-const leastPromised: Score = (demand, slot) => {
-  const { memory, cpu } = fractionsFree(demand, slot);
-  return -Math.min(memory, cpu);
-};
+const sharePromised: Score = (demand, slot) => demand.board.shareWith(demand, slot);
 
 /**
- * The same in steps: schedulers at work at the same time would all want the one host with the least promised, and get in
- * each other's way.
+ * What `spread` asks, in one number and the share in steps: schedulers at work at the same time would all want the one host
+ * with the least promised, and get in each other's way.
  */
-const roughlyLeastPromised: Score = (demand, slot) =>
-  Math.floor(leastPromised(demand, slot) * shareSteps);
+const roughly: Score = (demand, slot) => {
+  const steps = Math.floor(shareSteps * demand.board.shareWith(demand, slot));
+  return (peersOn(demand, slot) * 4 + busyQuarter(demand, slot)) * 2 * shareSteps + steps;
+};
 
 /**
  * Where little and evenly much of memory and cpu is left over: a host that has much of one and nothing of the other is of
  * no use to anybody. What is nearly empty stays so and becomes empty.
  */
 const leftOver: Score = (demand, slot) => {
-  const { memory, cpu } = fractionsFree(demand, slot);
+  const memory = memoryLeft(demand, slot);
+  const cpu = cpuLeft(demand, slot);
   return memory * memory + cpu * cpu + 4 * (memory - cpu) ** 2;
 };
 
@@ -59,17 +58,20 @@ const leftOver: Score = (demand, slot) => {
  * figures), but would keep every host half full where jobs come and go one by one.
  */
 const misfit: Score = (demand, slot) => {
-  const { memory, cpu } = fractionsFree(demand, slot);
-  const needs = fractionsNeeded(demand, slot);
-  const free = { memory: memory + needs.memory, cpu: cpu + needs.cpu };
+  const left = { memory: memoryLeft(demand, slot), cpu: cpuLeft(demand, slot) };
+  const needs = {
+    memory: demand.memoryBytes / memoryOffered(demand, slot),
+    cpu: demand.cpuMillis / cpuOffered(demand, slot),
+  };
+  const free = { memory: left.memory + needs.memory, cpu: left.cpu + needs.cpu };
   const lengths = Math.hypot(needs.memory, needs.cpu) * Math.hypot(free.memory, free.cpu);
   const alignment = (needs.memory * free.memory + needs.cpu * free.cpu) / lengths;
-  return -alignment - 0.3 * Math.min(memory, cpu);
+  return -alignment - 0.3 * Math.min(left.memory, left.cpu);
 };
 
 const rules: Record<PlacementRule | 'scatter', Score[]> = {
-  spread: [peersOn, busyQuarter, jobsThere, leastPromised],
-  scatter: [peersOn, busyQuarter, roughlyLeastPromised],
+  spread: [peersOn, busyQuarter, jobsThere, sharePromised],
+  scatter: [roughly],
   binpack: [isTooBusy, isEmpty, leftOver],
   fill: [isTooBusy, isEmpty, misfit],
 };
@@ -87,29 +89,19 @@ export function hasWishes({ near, apart }: Demand): boolean {
   return [...near, ...apart].some(({ rule }) => !rule.isRequired);
 }
 
-interface Fractions {
-  memory: number;
-  cpu: number;
+/** What stays free with the job there, as a share of what may be promised. */
+function memoryLeft(demand: Demand, slot: number): number {
+  return (freeMemoryBytes(demand, slot) - demand.memoryBytes) / memoryOffered(demand, slot);
 }
 
-/** What stays free with the job there, as shares of what may be promised. */
-function fractionsFree(demand: Demand, slot: number): Fractions {
-  const offered = promisable(demand, slot);
-  return {
-    memory: (freeMemoryBytes(demand, slot) - demand.memoryBytes) / offered.memory,
-    cpu: (freeCpuMillis(demand, slot) - demand.cpuMillis) / offered.cpu,
-  };
+function cpuLeft(demand: Demand, slot: number): number {
+  return (freeCpuMillis(demand, slot) - demand.cpuMillis) / cpuOffered(demand, slot);
 }
 
-function fractionsNeeded(demand: Demand, slot: number): Fractions {
-  const offered = promisable(demand, slot);
-  return { memory: demand.memoryBytes / offered.memory, cpu: demand.cpuMillis / offered.cpu };
+function memoryOffered({ board, memoryFactor }: Demand, slot: number): number {
+  return (board.index.offeredMemoryBytes[slot] || 1) * memoryFactor;
 }
 
-function promisable({ board, memoryFactor, cpuFactor }: Demand, slot: number): Fractions {
-  const { offeredMemoryBytes, offeredCpuMillis } = board.index;
-  return {
-    memory: (offeredMemoryBytes[slot] || 1) * memoryFactor,
-    cpu: (offeredCpuMillis[slot] || 1) * cpuFactor,
-  };
+function cpuOffered({ board, cpuFactor }: Demand, slot: number): number {
+  return (board.index.offeredCpuMillis[slot] || 1) * cpuFactor;
 }
