@@ -54,6 +54,11 @@ export interface PlatformDeps {
   random: Random;
 }
 
+const networkConfig = {
+  ...{ cluster: clusterId, pool: '10.64.0.0/12', prefixLength: 26, mtu: 1450, domain: 'gantry' },
+  address: '10.1.1.1',
+};
+
 export class Machine {
   readonly id: string;
   readonly hasStore: boolean;
@@ -131,9 +136,10 @@ export class Machine {
     const discovery = createDiscovery(deps);
     this.#discovery = discovery;
     const firewall = { ensure: async () => {}, remove: async () => {}, status: () => ({}) };
+    const alone = { overlay: { ensure: async () => {} }, others: () => new Map<string, string>() };
     const network = createNetwork(
-      { ...deps, runtime: engine, firewall, routes: async () => [] },
-      { cluster: clusterId, pool: '10.64.0.0/12', prefixLength: 26, mtu: 1450, domain: 'gantry' },
+      { ...deps, ...alone, runtime: engine, firewall, routes: async () => [] },
+      { ...networkConfig, host: this.id },
     );
     const host = createHost(
       {

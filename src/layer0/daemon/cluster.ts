@@ -1,6 +1,8 @@
 // This machine among others: who they are, how to reach them, and the store, which may be on one of them.
 
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { toAppError } from '#core/errors';
 import { createHttpServer, type HttpServer } from '#core/http-server';
 import { createSeal, loadSealKey } from '#layer0/host/index';
 import {
@@ -13,6 +15,9 @@ import {
 import { createStoreOver } from '#layer0/store/client';
 import { openSqliteStore, type ServedStore } from '#layer0/store/index';
 import type { DaemonConfig, DaemonDeps } from './index.ts';
+
+/** Until an archive begins to come: the engine may prepare all of it first. */
+const archiveTimeoutMs = 10 * 60_000;
 
 export interface Cluster {
   store: ServedStore;
@@ -56,6 +61,27 @@ export async function createCluster(
 export function othersOf(peers: Peers, self: string): ReadonlyMap<string, string> {
   const others = peers.list().filter(({ hostId }) => hostId !== self);
   return new Map(others.map(({ hostId, address }) => [hostId, address]));
+}
+
+/** An image from the first member that has it and answers; undefined when none does. */
+export async function fetchFromPeers(
+  peers: Peers,
+  self: string,
+  image: string,
+): Promise<Readable | undefined> {
+  for (const { hostId } of peers.list()) {
+    if (hostId === self) continue;
+    try {
+      const query = { reference: image };
+      return await peers
+        .client(hostId)
+        .raw('GET', '/images/archive', { query, timeoutMs: archiveTimeoutMs });
+    } catch (error) {
+      const { code, retry } = toAppError(error);
+      if (code !== 'images.notFound' && !retry) throw error;
+    }
+  }
+  return undefined;
 }
 
 /** The store on this machine's disk, or that of the member that has it. */

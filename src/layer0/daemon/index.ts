@@ -43,7 +43,7 @@ import { schedulerSettings } from '#layer0/scheduler/config';
 import { registerSchedulerRoutes } from '#layer0/scheduler/http';
 import { createScheduler, type Scheduler } from '#layer0/scheduler/index';
 import { registerStoreRoutes, type ServedStore } from '#layer0/store/index';
-import { type Cluster, createCluster, othersOf } from './cluster.ts';
+import { type Cluster, createCluster, fetchFromPeers, othersOf } from './cluster.ts';
 import { daemonSettings } from './config.ts';
 import { DnsWatch } from './dns-watch.ts';
 import { createAppCollector, createImageCollector } from './housekeeping.ts';
@@ -152,13 +152,17 @@ async function createParts(
   });
   const dns = () => dnsWatch.report();
   const host = createHost(
-    { runtime, store, network, discovery, dns, sealKey, clock, random, log: log('host') },
+    {
+      ...{ runtime, store, network, discovery, dns, sealKey, clock, random, log: log('host') },
+      fetchImage: (image) => images.ensure(image),
+    },
     hostConfig,
   );
-  const images = createImages({
+  const images: Images = createImages({
     runtime,
     clock,
     log: log('images'),
+    fetch: (image) => fetchFromPeers(peers, config.hostId, image),
     buildNetwork: () => network.ensureBuildNetwork(),
     containerOf: async (jobId) => (await host.streams.logFiles(jobId)).at(-1)?.containerId,
   });

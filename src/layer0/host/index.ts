@@ -47,6 +47,8 @@ export interface HostDeps {
   bootId?: () => Promise<string>;
   /** Called after each step of each job: what throws here fails the pass, as a crash would. */
   onStep?: ActDeps['onStep'];
+  /** Brings an image here from another machine; false when none has it. */
+  fetchImage?: ActDeps['fetchImage'];
   /** Of the machine, unless given. */
   cores?: number;
   /** Instead of the key file. */
@@ -203,6 +205,7 @@ class HostAgent implements Host {
         clock,
         config: this.#config,
         onStep: this.#deps.onStep,
+        fetchImage: this.#deps.fetchImage,
       },
     });
   }

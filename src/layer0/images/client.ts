@@ -15,6 +15,8 @@ export interface ImageEngine {
   image(reference: string): Promise<Image | undefined>;
   images(): Promise<Image[]>;
   load(tar: Readable): Promise<Image[]>;
+  /** As a `docker save` stream; images.notFound when it is not on this machine. */
+  save(reference: string): Promise<Readable>;
   build(tar: Readable, options: BuildOptions, signal: AbortSignal): AsyncGenerator<BuildOutput>;
   commit(containerId: string, options: CommitOptions): Promise<Image>;
   tag(id: string, reference: string): Promise<void>;

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { FakeClock } from '#core/fake-clock';
@@ -78,6 +79,7 @@ describe('the routes of images', () => {
       commit: async () => image,
       tag: async () => {},
       removeImage: async () => true,
+      save: async (reference: string) => Readable.from([`archive of ${reference}`]),
     };
     const containerOf = async (job: string) => (job === 'job-1' ? 'c1' : undefined);
     images = createImages({ runtime, clock, log: silentLog, containerOf });
@@ -108,6 +110,14 @@ describe('the routes of images', () => {
     assert.deepEqual(found, image);
     const missing = client.json('GET', '/images/inspect', { query: { reference: 'no:1' } });
     await assert.rejects(missing, { code: 'images.notFound', status: 404 });
+  });
+
+  test('an archive comes as a stream, by the name of the image', async () => {
+    const query = { reference: 'shop:1' };
+    const archive = await client.raw('GET', '/images/archive', { query });
+    assert.equal(await text(archive), 'archive of shop:1');
+    const none = client.raw('GET', '/images/archive', { query: { reference: 'no:1' } });
+    await assert.rejects(none, { code: 'images.notFound' });
   });
 
   test('an import streams every byte', async () => {

@@ -34,6 +34,7 @@ export function registerImageRoutes(
 ): void {
   acceptTars(server);
   registerReads(server, images);
+  registerArchive(server, images);
   registerBuild(server, images, clock);
   server.post(
     '/images/import',
@@ -98,6 +99,22 @@ function registerReads(server: HttpServer, images: Images): void {
       },
     },
     (request) => images.inspect(request.query.reference),
+  );
+}
+
+function registerArchive(server: HttpServer, images: Images): void {
+  server.get<{ Querystring: Static<typeof inspectQuery> }>(
+    '/images/archive',
+    {
+      schema: {
+        summary: 'One image as a `docker save` stream, by id or name',
+        tags,
+        querystring: inspectQuery,
+        response: { 200: Type.Unknown({ description: 'A tar.' }) },
+      },
+    },
+    async (request, reply) =>
+      reply.type('application/x-tar').send(await images.archive(request.query.reference)),
   );
 }
 

@@ -1,6 +1,7 @@
 // Queueing of builds, image names, and what the collector does when a removal fails.
 
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
@@ -79,6 +80,7 @@ function anEngine(images: Image[]) {
     image: async (reference) => images.find(({ id }) => id === reference),
     images: async () => images,
     load: async () => images,
+    save: async () => Readable.from([]),
     async *build(): AsyncGenerator<BuildOutput> {},
     commit: async () => images[0] as Image,
     tag: async () => {},
@@ -108,6 +110,28 @@ describe('the collector', () => {
     await clock.advance(1000);
     assert.deepEqual(await component.collect(new Set(['kept']), 1000), ['free']);
     assert.deepEqual(removed, ['free']);
+  });
+
+  test('an image that another machine has is fetched once, however many ask', async () => {
+    const here: Image[] = [];
+    const wanted = anImage('wanted', 0);
+    const { engine } = anEngine(here);
+    const load = async () => {
+      here.push(wanted);
+      return [wanted];
+    };
+    let fetches = 0;
+    const fetch = async (id: string) => {
+      fetches++;
+      return id === 'wanted' ? Readable.from(['tar']) : undefined;
+    };
+    const runtime = { ...engine, load };
+    const images = createImages({ runtime, clock: new FakeClock(), log: silentLog, fetch });
+    const ask = () => images.ensure('wanted');
+    assert.deepEqual(await Promise.all([ask(), ask(), ask()]), [true, true, true]);
+    assert.equal(await ask(), true);
+    assert.equal(fetches, 1);
+    assert.equal(await images.ensure('nobody has it'), false);
   });
 
   test('imports beyond those at once wait for their turn', async () => {

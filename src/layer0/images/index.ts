@@ -10,6 +10,7 @@ import type { BuildOutput, ImageEngine } from './client.ts';
 import { imagesToCollect } from './decide/collect.ts';
 import { imageErrors } from './errors.ts';
 import { importMarks } from './imported.ts';
+import { SharedCalls } from './shared-calls.ts';
 import type { BuildOptions, CommitOptions, Image } from './wire.ts';
 
 /** Builds at once: each has a memory limit of its own, and two keep two cores busy. */
@@ -29,6 +30,8 @@ export interface ImagesDeps {
   containerOf?(jobId: string): Promise<string | undefined>;
   /** The engine's network for RUN steps that ask for none. */
   buildNetwork?(): Promise<string>;
+  /** The archive of an image from another machine; undefined when none has it. */
+  fetch?(imageId: string): Promise<Readable | undefined>;
   /** A last look before an image is removed, e.g. at jobs placed here a moment ago. */
   isInUse?(imageId: string): boolean;
 }
@@ -39,6 +42,10 @@ export interface Images extends Component {
   inspect(reference: string): Promise<Image>;
   /** Waits for its turn. images.busy, images.badArchive. */
   import(tar: Readable): Promise<Image[]>;
+  /** As a `docker save` stream, with its name. images.notFound. */
+  archive(reference: string): Promise<Readable>;
+  /** Brings an image here from another machine that has it; false when none does. Is it here already, nothing is done. */
+  ensure(imageId: string): Promise<boolean>;
   /** Lines, then the image; waits for its turn. images.busy, images.buildFailed, core.aborted. */
   build(tar: Readable, options: BuildOptions, signal: AbortSignal): AsyncGenerator<BuildOutput>;
   commit(jobId: string, options: CommitOptions): Promise<Image>;
@@ -54,6 +61,7 @@ export function createImages(deps: ImagesDeps): Images {
   const admission = createAdmission({ atOnce: buildsAtOnce, maxWaiting: maxWaitingBuilds });
   const imports = createAdmission({ atOnce: importsAtOnce, maxWaiting: maxWaitingImports });
   const firstSeenMs = new Map<string, number>();
+  const fetches = new SharedCalls<boolean>();
   const stopping = new AbortController();
   let collected = 0;
   const see = (image: Image) => {
@@ -78,6 +86,12 @@ export function createImages(deps: ImagesDeps): Images {
         leave();
       }
     },
+    async archive(reference) {
+      const image = await this.inspect(reference);
+      // By its name where it has one, so that it has it there too.
+      return runtime.save(image.tags[0] ?? image.id);
+    },
+    ensure: (imageId) => fetches.once(imageId, () => fetchImage(deps, imageId, see)),
     async *build(tar, options, signal) {
       const stop = AbortSignal.any([signal, stopping.signal]);
       const leave = await admission.enter(stop);
@@ -115,6 +129,23 @@ async function importImages(runtime: ImageEngine, tar: Readable): Promise<Image[
   for (const image of loaded)
     for (const mark of importMarks(image, before.get(image.id))) await runtime.tag(image.id, mark);
   return loaded;
+}
+
+async function fetchImage(
+  { runtime, fetch, log }: ImagesDeps,
+  imageId: string,
+  see: (image: Image) => Image,
+): Promise<boolean> {
+  if (await runtime.image(imageId)) return true;
+  const archive = await fetch?.(imageId);
+  if (!archive) return false;
+  for (const image of await runtime.load(archive)) see(image);
+  const image = await runtime.image(imageId);
+  log.info(
+    { image: imageId, isHere: image !== undefined },
+    'fetched an image from another machine',
+  );
+  return image !== undefined;
 }
 
 /** One that cannot be removed does not keep the others: the next pass tries it again. */

@@ -35,6 +35,8 @@ export interface ActDeps {
   config: HostConfig;
   /** Of the store, for the container's label. */
   incarnation(): string;
+  /** Brings an image here from another machine; false when none has it. */
+  fetchImage?: ((image: string) => Promise<boolean>) | undefined;
   /** For tests that end the agent between any two steps. */
   onStep?: ((kind: StepKind, jobId: string) => void) | undefined;
   /** Asks for another pass of this job. */

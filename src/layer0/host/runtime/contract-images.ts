@@ -76,6 +76,19 @@ export function registerImageContract(get: () => ContractSubject): void {
     assert.equal(await runtime.removeImage(image.id), true);
   });
 
+  test('what is saved is loaded as the same image', async () => {
+    const { runtime, name, settle } = get();
+    const [image] = await settle(runtime.load(archiveOf(`${name}-save:1`, name)));
+    const archive = await settle(runtime.save(`${name}-save:1`));
+    const bytes: Buffer[] = [];
+    for await (const chunk of archive) bytes.push(chunk as Buffer);
+    assert.equal(await runtime.removeImage(image?.id ?? ''), true);
+    const [again] = await settle(runtime.load(Readable.from(bytes)));
+    assert.deepEqual([again?.id, again?.tags], [image?.id, image?.tags]);
+    assert.equal(await runtime.removeImage(image?.id ?? ''), true);
+    await assert.rejects(settle(runtime.save(`${name}-none:1`)), { code: 'images.notFound' });
+  });
+
   test('an archive is loaded with its names, and its id is the digest of its configuration', async () => {
     const { runtime, name, settle } = get();
     const [image] = await settle(runtime.load(archiveOf(`${name}-load:1`, name)));

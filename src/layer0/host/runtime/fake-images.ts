@@ -2,9 +2,9 @@
 // Image says, and runs just enough of a Dockerfile to succeed, fail at a step, or take time.
 
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { extract } from 'tar-stream';
+import { extract, pack as packTar } from 'tar-stream';
 import type { Clock } from '#core/clock';
 import { coreErrors } from '#core/errors';
 import { imageErrors, parseReference } from '#layer0/images/client';
@@ -14,6 +14,8 @@ import { type InspectedImage, toImage } from './docker/image-body.ts';
 
 export class FakeImages {
   readonly #images = new Map<string, Image>();
+  /** Of images that were loaded: their id is its digest. */
+  readonly #configs = new Map<string, string>();
   readonly #clock: Clock;
   #made = 0;
 
@@ -88,8 +90,23 @@ export class FakeImages {
         Config: parsed.config ?? {},
         RootFS: {},
       });
+      this.#configs.set(image.id, config);
       return this.add(image);
     });
+  }
+
+  /** The archive it was loaded from; what was only added has none. */
+  save(reference: string): Readable {
+    const image = this.find(reference);
+    const config = image && this.#configs.get(image.id);
+    if (!image || config === undefined)
+      throw imageErrors.notFound(`image ${reference} is not on this machine`);
+    const archive = packTar();
+    archive.entry({ name: 'config.json' }, config);
+    const manifest = [{ Config: 'config.json', RepoTags: image.tags, Layers: [] }];
+    archive.entry({ name: 'manifest.json' }, JSON.stringify(manifest));
+    archive.finalize();
+    return Readable.from(archive);
   }
 
   async *build(tar: Readable, options: BuildOptions, signal: AbortSignal) {

@@ -295,6 +295,10 @@ function imageCalls(world: World) {
       const { env: _env, ...rest } = config;
       return images.add(rest, tag);
     }) satisfies Runtime['commit'],
+    save: (async (reference) => {
+      demandUp(world, `save image ${reference}`);
+      return images.save(reference);
+    }) satisfies Runtime['save'],
     tag: (async (id, reference) => {
       demandUp(world, `tag image ${id}`);
       images.tag(id, reference);

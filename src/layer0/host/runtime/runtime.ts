@@ -126,6 +126,8 @@ export interface Runtime {
   image(reference: string): Promise<Image | undefined>;
   images(): Promise<Image[]>;
   load(tar: Readable): Promise<Image[]>;
+  /** As a `docker save` stream; images.notFound when it is not on this machine. */
+  save(reference: string): Promise<Readable>;
   build(
     tar: Readable,
     options: BuildOptions,

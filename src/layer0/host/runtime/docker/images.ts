@@ -23,11 +23,13 @@ import type { EngineTransport } from './transport.ts';
 
 type ImageCalls = Pick<
   Runtime,
-  'image' | 'images' | 'load' | 'build' | 'commit' | 'tag' | 'removeImage'
+  'image' | 'images' | 'load' | 'save' | 'build' | 'commit' | 'tag' | 'removeImage'
 >;
 
 /** An image of several gigabytes from a slow uploader. */
 const loadTimeoutMs = 30 * 60_000;
+/** Until the first byte: an engine of before prepares the whole archive. */
+const saveTimeoutMs = 10 * 60_000;
 /** The file system of a large build job. */
 const commitTimeoutMs = 10 * 60_000;
 const inspectsAtOnce = 8;
@@ -46,6 +48,10 @@ export function createImageCalls(engine: Engine): ImageCalls {
       return found.filter((each) => each !== undefined);
     },
     load: (tar) => loadImages(transport, tar),
+    async save(reference) {
+      await demand(transport, reference);
+      return saveImage(transport, reference);
+    },
     async *build(tar, options, signal) {
       parseReference(options.tag);
       const id = yield* nameLayers(engine, options, runBuild(engine, tar, options, signal));
@@ -169,9 +175,12 @@ async function isImageAManifest(transport: EngineTransport): Promise<boolean> {
 }
 
 async function saveManifest(transport: EngineTransport, id: string) {
-  const call = { method: 'GET', path: `/images/${encodePath(id)}/get` } as const;
-  const archive = await transport.open({ ...call, attempt: `save image ${id}` });
-  return readManifest(archive, id);
+  return readManifest(await saveImage(transport, id), id);
+}
+
+function saveImage(transport: EngineTransport, reference: string) {
+  const call = { method: 'GET', path: `/images/${encodePath(reference)}/get` } as const;
+  return transport.open({ ...call, attempt: `save image ${reference}`, timeoutMs: saveTimeoutMs });
 }
 
 /** False when something uses it. */
