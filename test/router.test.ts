@@ -195,6 +195,8 @@ describe('the router with a real HAProxy', { skip }, () => {
     const after = startLoads(harness, 'dies.test', ['keep-alive', 'close']);
     await waitFor('requests', () => after.every((load) => load.requests > 50));
     await stopLoads(after);
+    const log = await readFile(proxy.logPath, 'utf8');
+    assert.equal(log.match(/Server b\d+\/1\.web\.dies:\S+ is DOWN/g)?.length, 1, 'said once');
   });
 
   test('a route that goes is gone, and its number is never given to another service', async () => {

@@ -245,6 +245,17 @@ describe('settings that are chosen', () => {
     assert.ok(!args.some((arg) => arg.startsWith('GANTRY_BUILD_TIMEOUT_MS')));
   });
 
+  test('say how long a HAProxy that is replaced may finish what it has', () => {
+    const graceMs = (settings?: Record<string, string>) =>
+      systemProcesses({
+        machine: settings ? { ...machine, settings } : machine,
+        ...{ engineDataRoot: '/var/lib/docker', image: 'sha256:one', stackImage: 'sha256:stack' },
+        sealedInternalKey: 'v1.sealed',
+      }).proxy?.spec.stopGraceMs;
+    assert.equal(graceMs(), 60_000);
+    assert.equal(graceMs({ GANTRY_PROXY_GRACE_MS: '1800000' }), 1_800_000);
+  });
+
   test('stay until they are taken back, and leave nothing behind', () => {
     assert.deepEqual(mergeSettings(chosen, { GANTRY_BUILD_TIMEOUT_MS: '' }), {
       GANTRY_HOST_LOSS_GRACE_MS: '9000',

@@ -1,6 +1,8 @@
 // App `gantry`: which processes the platform itself is made of, as job specs. Everything they need to know is here.
 
+import { readConfig } from '#core/config';
 import type { JobSpec } from '#layer0/scheduler/wire';
+import { routerSettings } from '#layer1/router/config';
 import type { Machine } from './machine-file.ts';
 import { chosenFor } from './settings.ts';
 
@@ -44,7 +46,7 @@ export function systemProcesses(context: SystemContext): Record<string, SystemPr
         // Of its health endpoint; what the world connects to is in HAProxy's own configuration.
         ports: [{ name: 'http', port: 0, protocol: 'tcp' }],
         stopSignal: 'SIGUSR1',
-        stopGraceMs: 60_000,
+        stopGraceMs: graceOfProxy(machine),
         drainMs: 0,
       },
     },
@@ -80,6 +82,12 @@ export function systemProcesses(context: SystemContext): Record<string, SystemPr
   };
 }
 
+/** The host agent ends it, so that it must be in the job and not only in the environment. */
+function graceOfProxy(machine: Machine): number {
+  const { proxyGraceMs } = routerSettings;
+  return readConfig({ proxyGraceMs }, chosenFor('platform', machine.settings)).proxyGraceMs;
+}
+
 const health = {
   type: 'http',
   path: '/healthz',
@@ -111,7 +119,6 @@ function base(
       ...chosenFor('platform', machine.settings),
       GANTRY_HOME: machine.home,
       GANTRY_CLUSTER_ID: machine.clusterId,
-      GANTRY_HOST_ID: machine.hostId,
       GANTRY_HOST_URL: `unix:${machine.home}/run/host.sock`,
       GANTRY_DOMAIN: machine.domain,
       GANTRY_SCHEME: machine.isTls ? 'https' : 'http',

@@ -120,6 +120,11 @@ export const routerSettings = {
     hourMs,
     'How long connections that began before a reload may last.',
   ),
+  proxyGraceMs: durationSetting(
+    'GANTRY_PROXY_GRACE_MS',
+    60_000,
+    'How long connections through a HAProxy that an upgrade replaces may last. The upgrade waits for them: give GANTRY_DEPLOY_SLACK_MS as much.',
+  ),
   awayMs: durationSetting(
     'GANTRY_ROUTER_AWAY_MS',
     300_000,

@@ -1,7 +1,6 @@
 // The loop: routes, certificates and instances in; every running HAProxy and the files it starts from out.
 // One router of a host leads; the others wait, so that two can overlap while the platform is deployed.
 
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#core/clock';
 import { toAppError } from '#core/errors';
@@ -25,10 +24,8 @@ import type { Desired } from './worker.ts';
 
 /** While a drain or a starting proxy is waited for. */
 const soonMs = 100;
-/** How long nobody listens on a proxy's socket before it counts as killed: a master that reloads is away for moments. */
-const deadMs = 2_000;
-/** How long a proxy may take from making its folder to making its sockets. */
-const startMs = 30_000;
+/** How long nobody listens on a proxy's socket before it is not waited for: on a busy machine one takes seconds to start. */
+const silentMs = 30_000;
 
 export interface PassInputs {
   /** The same array while no route has changed. */
@@ -179,7 +176,7 @@ export class TableDriver {
       } catch (error) {
         const code = causeCode(error);
         if (code !== 'ECONNREFUSED' && code !== 'ENOENT') failures.push(error);
-        else if (await this.#buryWhenDead(proxy.id, code)) continue;
+        else if (this.#isSilent(proxy.id)) continue;
         isApplied = false;
       }
     }
@@ -190,7 +187,11 @@ export class TableDriver {
 
   async #findProxies(): Promise<RunningProxy[]> {
     const ids = await namesIn(this.#paths.run);
-    for (const id of this.#proxies.keys()) if (!ids.includes(id)) this.#proxies.delete(id);
+    for (const id of this.#proxies.keys()) {
+      if (ids.includes(id)) continue;
+      this.#proxies.delete(id);
+      this.#silentSinceMs.delete(id);
+    }
     for (const id of ids) {
       if (this.#proxies.has(id)) continue;
       const { clock, log, settings } = this.#deps;
@@ -200,19 +201,15 @@ export class TableDriver {
   }
 
   /**
-   * A proxy whose sockets are not there yet is starting, perhaps with the table before this one; one that does not
-   * listen is reloading. Silent for too long, it was killed, and its folder is of no use to anyone.
+   * A proxy that does not listen is starting, perhaps with the table before this one, or reloading. Silent for too long, it was
+   * killed, and nobody waits for it; but it is asked again, and its folder is not touched: only the next proxy can tell by the lock
+   * in it that it is dead, and one that lives would never be found again.
    */
-  async #buryWhenDead(id: string, code: 'ECONNREFUSED' | 'ENOENT'): Promise<boolean> {
+  #isSilent(id: string): boolean {
     const nowMs = this.#deps.clock.monotonicMs();
     const sinceMs = this.#silentSinceMs.get(id) ?? nowMs;
     this.#silentSinceMs.set(id, sinceMs);
-    if (nowMs - sinceMs < (code === 'ENOENT' ? startMs : deadMs)) return false;
-    this.#deps.log.warn({ proxy: id }, 'a HAProxy is gone');
-    this.#proxies.delete(id);
-    this.#silentSinceMs.delete(id);
-    await rm(join(this.#paths.run, id), { recursive: true, force: true });
-    return true;
+    return nowMs - sinceMs >= silentMs;
   }
 }
 

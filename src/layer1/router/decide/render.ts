@@ -63,6 +63,7 @@ global
 `;
 }
 
+/** Backends do not log: HAProxy says a change of a server's state on stderr anyway, and requests are the frontends'. */
 function defaultsSection({ settings, paths }: RenderInputs): string {
   const problem = (status: number, text: string) =>
     `  http-error status ${status} content-type text/plain lf-string "${text}\\n" hdr cache-control no-store`;
@@ -80,6 +81,7 @@ ${problem(408, 'The request did not arrive in time.')}
 ${problem(500, 'The router failed to handle this request.')}
 
 defaults web from base
+  no log
   load-server-state-from-file global
   default-server ${serverOptions(settings.checkMs)}
   balance leastconn
@@ -95,7 +97,6 @@ ${problem(504, '%[var(txn.service)]: the instance did not answer in time.')}
 
 defaults streams
   mode tcp
-  log global
   option dontlognull
   load-server-state-from-file global
   default-server ${serverOptions(settings.checkMs)}
@@ -230,6 +231,7 @@ function tcpFrontend({ port, backend, service }: TcpListener, { settings }: Rend
   const app = service.split('.')[1] ?? '-';
   return `frontend ${backend}-in from streams
 ${binds.join('\n')}
+  log global
   log-format 'tcp=${port} app=${app} service=${service} instance=%s bytes=%B Tw=%Tw Tc=%Tc Tt=%Tt end=%ts from=%ci'
   default_backend ${backend}
 `;
