@@ -13,6 +13,7 @@ import { benchNames, describeBench, runBench } from '../bench/run.ts';
 /** What each needs of the machine besides Node. */
 const tiny: Record<string, { programs: string[]; needsRoot?: boolean }> = {
   store: { programs: [] },
+  'store-etcd': { programs: ['etcd'] },
   schedule: { programs: [] },
   'cli-start': { programs: [] },
   'route-change': { programs: ['haproxy'] },

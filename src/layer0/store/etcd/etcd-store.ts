@@ -23,12 +23,12 @@ import { type EtcdAccess, Gateway } from './gateway.ts';
 import { KeepAlives } from './keep-alives.ts';
 import { type Life, readLife } from './life.ts';
 import {
-  decode,
   encode,
   type Header,
   type RangeAnswer,
   type RangeRequest,
   type TxnAnswer,
+  type TxnRequest,
   type WatchAnswer,
 } from './messages.ts';
 
@@ -272,45 +272,49 @@ class GatewayStore implements EtcdStore {
   /** One try of a transaction; undefined when it has to be tried again. */
   async #attempt(txn: CheckedTxn): Promise<TxnResult | undefined> {
     const life = await this.#readLife();
-    const { incarnation, clusterId, guard } = life;
+    const { incarnation, guard } = life;
     if (txn.incarnation !== undefined && txn.incarnation !== incarnation)
       throw this.#moved('the transaction compares revisions that');
-    const commit = async (request: object, isRepeatable: boolean) => {
-      const options = { what: 'commit', isRepeatable };
-      const answer = await this.gateway.call<TxnAnswer>('/v3/kv/txn', request, options);
-      if (answer.header.cluster_id !== clusterId) throw this.#moved('commit');
-      this.#observe(answer.header);
-      return answer;
-    };
-    const failedIn = (answer: TxnAnswer) => {
-      const state = readState(this.#space, txn, answer);
-      if (state.guardText !== guard.text) this.#life = undefined;
-      const revision = { incarnation, revision: Number(answer.header.revision) };
-      return { ...state, result: { ok: false, revision, failed: state.failed } };
-    };
     let seen: Seen = new Map();
     if (comparesValues(txn)) {
-      const before = failedIn(
-        await commit({ success: readCompared(this.#space, txn, guard) }, true),
-      );
-      if (!this.#life) return undefined;
-      if (before.failed.length > 0) return before.result;
+      const before = await this.#readCompared(txn, life);
+      if (!before || before.result.failed.length > 0) return before?.result;
       seen = before.seen;
     }
     const isRepeatable = txn.operations.length === 0;
-    const answer = await commit(translateTxn(this.#space, txn, { guard, seen }), isRepeatable);
-    if (answer.succeeded) {
-      const revision = { incarnation, revision: Number(answer.header.revision) };
-      return { ok: true, revision, failed: [] };
+    const request = translateTxn(this.#space, txn, { guard, seen });
+    const { succeeded, header } = await this.#commit(request, life, isRepeatable);
+    if (succeeded)
+      return { ok: true, revision: { incarnation, revision: Number(header.revision) }, failed: [] };
+    const { result } = (await this.#readCompared(txn, life)) ?? {};
+    return result && result.failed.length > 0 ? result : undefined;
+  }
+
+  /** The state of one revision and what of the compares fails in it; undefined when the store is in another life. */
+  async #readCompared(txn: CheckedTxn, life: Life) {
+    const { incarnation, guard } = life;
+    const answer = await this.#commit(readCompared(this.#space, txn, guard), life, true);
+    const { isGuarded, seen, failed } = readState(this.#space, txn, { guard, answer });
+    if (!isGuarded) {
+      this.#life = undefined;
+      return undefined;
     }
-    const after = failedIn(answer);
-    return this.#life && after.failed.length > 0 ? after.result : undefined;
+    const revision = { incarnation, revision: Number(answer.header.revision) };
+    return { seen, result: { ok: false, revision, failed } };
+  }
+
+  async #commit(request: TxnRequest, { clusterId }: Life, isRepeatable: boolean) {
+    const options = { what: 'commit', isRepeatable };
+    const answer = await this.gateway.call<TxnAnswer>('/v3/kv/txn', request, options);
+    if (answer.header.cluster_id !== clusterId) throw this.#moved('commit');
+    this.#observe(answer.header);
+    return answer;
   }
 
   async #feelPulse(ask: <T>(path: string, body: unknown) => Promise<T>): Promise<void> {
     const { guard } = await this.#readLife();
     const { kvs } = await ask<RangeAnswer>('/v3/kv/range', { key: encode(guard.key) });
-    if (decode(kvs?.[0]?.value) === guard.text) return;
+    if (kvs?.[0]?.mod_revision === guard.modRevision) return;
     this.#life = undefined;
     throw storeErrors.compacted('watch: the store is in another life, list again');
   }

@@ -7,7 +7,7 @@ import { storeErrors } from '../errors.ts';
 import type { KeySpace } from './decide/keys.ts';
 import type { Guard } from './decide/translate-txn.ts';
 import type { Gateway } from './gateway.ts';
-import { decode, encode, type RangeAnswer, type TxnAnswer } from './messages.ts';
+import { decode, encode, type KeyValue, type RangeAnswer, type TxnAnswer } from './messages.ts';
 
 interface LifeRecord {
   incarnation: string;
@@ -33,7 +33,7 @@ export async function readLife(gateway: Gateway, space: KeySpace, random: Random
     );
     const kv = found.kvs?.[0];
     const clusterId = found.header.cluster_id;
-    const life = kv && lifeOf(space, decode(kv.value));
+    const life = kv && lifeOf(space, kv);
     if (life?.clusterId === clusterId) return life;
     const record: LifeRecord = {
       incarnation: newId(
@@ -55,7 +55,7 @@ export async function readLife(gateway: Gateway, space: KeySpace, random: Random
   throw storeErrors.unavailable(`open the store: others began its life ${maxAttempts} times over`);
 }
 
-function lifeOf(space: KeySpace, text: string): Life {
-  const { incarnation, clusterId } = JSON.parse(text) as LifeRecord;
-  return { incarnation, clusterId, guard: { key: space.life, text } };
+function lifeOf(space: KeySpace, { value, mod_revision: modRevision }: KeyValue): Life {
+  const { incarnation, clusterId } = JSON.parse(decode(value)) as LifeRecord;
+  return { incarnation, clusterId, guard: { key: space.life, modRevision } };
 }

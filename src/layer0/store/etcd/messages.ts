@@ -42,13 +42,12 @@ export type EtcdOperation =
 export interface TxnRequest {
   compare: EtcdCompare[];
   success: EtcdOperation[];
-  failure: EtcdOperation[];
 }
 
 export interface TxnAnswer {
   header: Header;
   succeeded?: boolean;
-  /** Of the branch that ran, one for each of its operations. */
+  /** One for each operation, when it succeeded. */
   responses?: { response_range?: RangeAnswer }[];
 }
 

@@ -8,11 +8,11 @@ import type { Txn } from '../../wire.ts';
 import { decode, type EtcdEvent, encode, type KeyValue, type WatchAnswer } from '../messages.ts';
 import { judgeError } from './judge-error.ts';
 import { entryOf, keySpace, rangeOf } from './keys.ts';
-import { readState, translateTxn } from './translate-txn.ts';
+import { readCompared, readState, translateTxn } from './translate-txn.ts';
 import { WatchBatches } from './watch-batches.ts';
 
 const space = keySpace('g/');
-const guard = { key: 'g/life', text: '{}' };
+const guard = { key: 'g/life', modRevision: '2' };
 const header = { cluster_id: '1', member_id: '2', revision: '9' };
 
 const kv = (key: string, modRevision: number, value: unknown = 1): KeyValue => ({
@@ -55,11 +55,11 @@ const aTxn: Txn = {
   operations: [{ put: 'a', value: true, lease: '77' }, { delete: 'd' }],
 };
 
-test('a transaction compares the life of the store first, and reads what it compared if it fails', () => {
+test('a transaction compares the life of the store first, and can read what it compared', () => {
   const seen = new Map([['c', entryOf(space, kv('c', 8))]]);
   assert.deepEqual(readable(translateTxn(space, checkTxn(aTxn), { guard, seen })), {
     compare: [
-      { key: 'g/life', target: 'VALUE', result: 'EQUAL', value: '{}' },
+      { key: 'g/life', target: 'MOD', result: 'EQUAL', mod_revision: '2' },
       { key: 'g/data/a', target: 'CREATE', result: 'EQUAL', create_revision: '0' },
       { key: 'g/data/b', target: 'MOD', result: 'EQUAL', mod_revision: '4' },
       { key: 'g/data/c', target: 'MOD', result: 'EQUAL', mod_revision: '8' },
@@ -68,19 +68,22 @@ test('a transaction compares the life of the store first, and reads what it comp
       { request_put: { key: 'g/data/a', value: 'true', lease: '77' } },
       { request_delete_range: { key: 'g/data/d' } },
     ],
-    failure: ['g/life', 'g/data/a', 'g/data/b', 'g/data/c'].map((key) => ({
+  });
+  assert.deepEqual(readable(readCompared(space, checkTxn(aTxn), guard)), {
+    compare: [],
+    success: ['g/life', 'g/data/a', 'g/data/b', 'g/data/c'].map((key) => ({
       request_range: { key },
     })),
   });
 });
 
-test('failed compares are those that do not hold in what the other branch read', () => {
+test('failed compares are those that do not hold in what was read', () => {
   const found = (...kvs: KeyValue[]) => ({ response_range: { header, kvs } });
-  const life = { ...kv('x', 1), value: encode('{}') };
+  const life = kv('x', 2);
   const c = kv('c', 8, { y: 2, x: 1 });
   const answer = { header, responses: [found(life), found(kv('a', 5)), found(), found(c)] };
-  const { failed, guardText, seen } = readState(space, checkTxn(aTxn), answer);
-  assert.deepEqual([failed, guardText, seen.get('c')?.modRevision], [[0, 1], '{}', 8]);
+  const { failed, isGuarded, seen } = readState(space, checkTxn(aTxn), { guard, answer });
+  assert.deepEqual([failed, isGuarded, seen.get('c')?.modRevision], [[0, 1], true, 8]);
 });
 
 const put = (key: string, revision: number): EtcdEvent => ({ kv: kv(key, revision) });

@@ -1,5 +1,5 @@
-// Our transaction as one of etcd's. All compares are etcd's own; when one fails, the other branch reads every key that
-// was compared, so that the failed ones are named as of one revision. Deep equality is no compare of etcd: a value is
+// Our transaction as one of etcd's. All compares are etcd's own; when one fails, what was compared is read in a second
+// transaction, so that the failed ones are named as of one revision. Deep equality is no compare of etcd: a value is
 // compared through the number of the commit that last changed it, as `seen` before.
 
 import type { CheckedOperation, CheckedTxn } from '../../decide/check-txn.ts';
@@ -14,10 +14,10 @@ import {
 } from '../messages.ts';
 import { encodeKey, entryOf, type KeySpace } from './keys.ts';
 
-/** What must hold for any write: the store is in the life that this process knows. */
+/** What must hold for any write: the store is in the life that this process knows, whose key is unchanged since. */
 export interface Guard {
   key: string;
-  text: string;
+  modRevision: string;
 }
 
 /** Entries by key; a key that was looked for and is absent is there with undefined. */
@@ -30,21 +30,20 @@ export function translateTxn(
 ): TxnRequest {
   const isGuarded: EtcdCompare = {
     key: encode(guard.key),
-    target: 'VALUE',
+    target: 'MOD',
     result: 'EQUAL',
-    value: encode(guard.text),
+    mod_revision: guard.modRevision,
   };
   return {
     compare: [isGuarded, ...txn.compare.map((compare) => translateCompare(space, compare, seen))],
     success: txn.operations.map((operation) => translateOperation(space, operation)),
-    failure: readCompared(space, txn, guard),
   };
 }
 
-/** Reads of the guard, then of each compared key once. */
-export function readCompared(space: KeySpace, txn: CheckedTxn, guard: Guard): EtcdOperation[] {
-  const keys = comparedKeys(txn).map((key) => encodeKey(space, key));
-  return [encode(guard.key), ...keys].map((key) => ({ request_range: { key } }));
+/** Reads the guard, then each compared key once. */
+export function readCompared(space: KeySpace, txn: CheckedTxn, guard: Guard): TxnRequest {
+  const keys = [encode(guard.key), ...comparedKeys(txn).map((key) => encodeKey(space, key))];
+  return { compare: [], success: keys.map((key) => ({ request_range: { key } })) };
 }
 
 export const comparesValues = (txn: CheckedTxn): boolean =>
@@ -78,8 +77,7 @@ function translateOperation(
 }
 
 export interface ComparedState {
-  /** The guard's value; undefined when it is gone. */
-  guardText: string | undefined;
+  isGuarded: boolean;
   seen: Seen;
   /** Indexes of the transaction's compares that do not hold in this state. */
   failed: number[];
@@ -89,8 +87,9 @@ export interface ComparedState {
 export function readState(
   space: KeySpace,
   txn: CheckedTxn,
-  { responses = [] }: TxnAnswer,
+  { guard: { modRevision }, answer }: { guard: Guard; answer: TxnAnswer },
 ): ComparedState {
+  const responses = answer.responses ?? [];
   const [guard, ...others] = responses.map((response) => response.response_range?.kvs?.[0]);
   const seen = new Map<string, Entry | undefined>();
   comparedKeys(txn).forEach((key, index) => {
@@ -101,6 +100,5 @@ export function readState(
   txn.compare.forEach((compare, index) => {
     if (!holds(compare, seen.get(compare.key))) failed.push(index);
   });
-  const guardText = guard && Buffer.from(guard.value ?? '', 'base64').toString();
-  return { guardText, seen, failed };
+  return { isGuarded: guard?.mod_revision === modRevision, seen, failed };
 }
