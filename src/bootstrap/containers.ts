@@ -44,6 +44,7 @@ export function hostPlan(machine: Machine, image: string, version: string): Cont
     GANTRY_HTTP_PORT: String(machine.httpPort),
     GANTRY_HTTPS_PORT: String(machine.httpsPort),
     GANTRY_VERSION: version,
+    ...(machine.storeHost === undefined ? {} : { GANTRY_STORE_HOST: machine.storeHost }),
   };
   // Firewall rules, and volumes that belong to the users of containers; nothing else of root's rights.
   const rights = ['NET_ADMIN', 'NET_RAW', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER'];

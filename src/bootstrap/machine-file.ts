@@ -22,6 +22,9 @@ export const machineSchema = Type.Object({
   }),
   httpPort: Type.Integer(),
   httpsPort: Type.Integer(),
+  storeHost: Type.Optional(
+    Type.String({ description: 'Host id of the machine that has the store, where it is another.' }),
+  ),
   engineFolder: Type.String({ description: "Folder of the engine's socket." }),
   engineSocket: Type.String({ description: 'Its name in that folder.' }),
   settings: Type.Optional(
@@ -54,13 +57,14 @@ export async function chooseMachine(options: UpOptions): Promise<Machine> {
     clusterId: earlier?.clusterId ?? newId('cluster'),
     hostId: earlier?.hostId ?? newId('host'),
     name: earlier?.name ?? hostname(),
-    address: earlier?.address ?? ownAddress(),
+    address: options.address ?? earlier?.address ?? ownAddress(),
     home: options.home,
     domain,
     isTls: domain !== defaultDomain,
     httpPort: options.httpPort ?? earlier?.httpPort ?? (await freePort([80, ...range(8080, 8180)])),
     httpsPort:
       options.httpsPort ?? earlier?.httpsPort ?? (await freePort([443, ...range(8443, 8543)])),
+    ...(earlier?.storeHost === undefined ? {} : { storeHost: earlier.storeHost }),
     ...(await engineSocket()),
     ...(settings ? { settings } : {}),
   };
@@ -76,7 +80,7 @@ export async function writeMachine(machine: Machine): Promise<void> {
 }
 
 /** The folder is what containers mount: a socket alone would be dead after the engine's next restart. */
-async function engineSocket(): Promise<Pick<Machine, 'engineFolder' | 'engineSocket'>> {
+export async function engineSocket(): Promise<Pick<Machine, 'engineFolder' | 'engineSocket'>> {
   const path = await realpath('/var/run/docker.sock');
   return { engineFolder: dirname(path), engineSocket: path.slice(dirname(path).length + 1) };
 }
@@ -100,7 +104,7 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-function ownAddress(): string {
+export function ownAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return (
     addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'

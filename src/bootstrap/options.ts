@@ -7,6 +7,10 @@ import { type ChosenSettings, parseSetting } from './settings.ts';
 export interface UpOptions {
   home: string;
   isBare: boolean;
+  /** Join the cluster that this token is of, instead of being one. */
+  joinToken?: string;
+  /** Where the other machines reach this one. */
+  address?: string;
   /** Absent: what an earlier run chose, or the default. */
   domain?: string;
   httpPort?: number;
@@ -24,6 +28,8 @@ export const upHelp = `Usage: script/up [options]
 Brings Gantry up on this machine, or up to this checkout's version. Nothing that runs is disturbed.
 
   --bare                leave the sample app out
+  --join TOKEN          make this machine one more of a cluster; gantry host join-token prints one there
+  --address ADDRESS     where other machines reach this one (default: the first address that is not loopback)
   --domain NAME         serve API, git and apps under NAME over HTTPS, for other machines too (default: gantry.localhost)
   --cert FILE           with --domain: certificate chain for NAME and *.NAME, PEM (default: one of Gantry's own authority)
   --key FILE            with --cert: its private key, PEM
@@ -52,6 +58,8 @@ const domainPattern =
 export function parseUp(args: string[]): UpOptions | undefined {
   const { values } = parse(args, {
     bare: { type: 'boolean' },
+    join: { type: 'string' },
+    address: { type: 'string' },
     domain: { type: 'string' },
     cert: { type: 'string' },
     key: { type: 'string' },
@@ -76,11 +84,14 @@ export function parseUp(args: string[]): UpOptions | undefined {
   if (caFile !== undefined && certificateFile === undefined) {
     throw bootstrapErrors.option('--ca is the authority of --cert: give that one too');
   }
+  const [joinToken, address] = [text('join'), text('address')];
   const httpPort = parsePort('--http-port', text('http-port'));
   const httpsPort = parsePort('--https-port', text('https-port'));
   return {
     home: text('home') ?? '/var/lib/gantry',
     isBare: values.bare === true,
+    ...(joinToken === undefined ? {} : { joinToken }),
+    ...(address === undefined ? {} : { address }),
     ...(domain ? { domain } : {}),
     ...(httpPort ? { httpPort } : {}),
     ...(httpsPort ? { httpsPort } : {}),

@@ -28,7 +28,8 @@ import {
   sealedInternalKey,
   type Wanted,
 } from './install.ts';
-import { chooseMachine, type Machine, writeMachine } from './machine-file.ts';
+import { bringMemberUp, joinMachine } from './join.ts';
+import { chooseMachine, type Machine, readMachine, writeMachine } from './machine-file.ts';
 import type { UpOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { askSample, deploySample, sampleApp } from './sample.ts';
@@ -44,6 +45,10 @@ export interface UpDeps {
 
 export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
   const { checkout, progress } = deps;
+  const { joinToken } = options;
+  if (joinToken !== undefined) return joinMachine({ ...options, joinToken }, progress);
+  const earlier = await readMachine(options.home);
+  if (earlier?.storeHost !== undefined) return bringMemberUp(earlier, progress);
   const machine = await chooseMachine(options);
   await writeMachine(machine);
   const images = await ensureImages(checkout, progress);

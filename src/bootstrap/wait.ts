@@ -20,7 +20,7 @@ const deploymentLimitMs = 900_000;
 /** A leader that lost its store while the daemon was replaced campaigns again within this. */
 const leaderlessMs = 20_000;
 
-async function until<T>(
+export async function waitUntil<T>(
   what: string,
   hint: string,
   attempt: () => Promise<T>,
@@ -53,7 +53,7 @@ async function until<T>(
 export async function waitForLayer0(baseUrl: string): Promise<void> {
   const client = createHttpClient({ baseUrl, timeoutMs: 2000 });
   try {
-    await until('the host daemon did not answer', 'See `docker logs gantry-host`.', () =>
+    await waitUntil('the host daemon did not answer', 'See `docker logs gantry-host`.', () =>
       client.json('GET', '/status'),
     );
   } finally {
@@ -72,7 +72,7 @@ export async function waitForApi(cluster: CliCluster): Promise<void> {
   try {
     const hint =
       'See `docker ps --filter label=gantry.app-name=gantry` and `docker logs` of what is not up.';
-    await until('the API did not answer', hint, () => client.json('GET', '/status'));
+    await waitUntil('the API did not answer', hint, () => client.json('GET', '/status'));
   } finally {
     client.close();
   }
@@ -108,7 +108,7 @@ export async function waitForDeployment(
       throw bootstrapErrors.timeout(`it is ${state}`);
     return entry?.value;
   };
-  const ended = await until('the platform was not deployed', hint, look, deploymentLimitMs);
+  const ended = await waitUntil('the platform was not deployed', hint, look, deploymentLimitMs);
   if (ended === undefined) return false;
   if (ended.state === 'failed') {
     throw bootstrapErrors.command(

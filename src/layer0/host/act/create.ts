@@ -15,6 +15,7 @@ export const create: Executor<'create'> = async (step, view, deps) => {
     job,
     attempt: step.attempt,
     clusterId: deps.config.clusterId,
+    hostId: deps.config.hostId,
     incarnation: deps.incarnation(),
     home: deps.config.home,
     chosenPorts: memory.ports ?? {},

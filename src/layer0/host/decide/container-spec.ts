@@ -12,6 +12,8 @@ export interface ContainerQuestion {
   job: Job;
   attempt: number;
   clusterId: string;
+  /** This machine. */
+  hostId: string;
   incarnation: string;
   home: string;
   /** Ports the host chose. */
@@ -63,7 +65,8 @@ function optionsOf({ spec }: Job) {
 }
 
 /** The app's own config wins over Gantry's defaults; nothing wins over where it must listen. */
-function environmentOf({ job, config, chosenPorts }: ContainerQuestion): Record<string, string> {
+function environmentOf(question: ContainerQuestion): Record<string, string> {
+  const { job, config, chosenPorts, hostId } = question;
   const port = firstPort(job.spec, { ...fixedPorts(job.spec), ...chosenPorts });
   return {
     ...job.spec.env,
@@ -71,6 +74,8 @@ function environmentOf({ job, config, chosenPorts }: ContainerQuestion): Record<
     GANTRY_APP: job.appName,
     GANTRY_PROCESS: `${job.type}.${job.index}`,
     GANTRY_JOB: job.id,
+    // Only the platform's own are there: the spec of one that runs on every machine cannot say on which.
+    ...(job.spec.network === 'host' ? { GANTRY_HOST_ID: hostId } : {}),
     ...(port === undefined ? {} : { PORT: String(port) }),
   };
 }
