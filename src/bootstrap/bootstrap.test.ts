@@ -195,6 +195,11 @@ describe('the containers outside of app gantry', () => {
     assert(!dns.includes('engine'));
   });
 
+  test('have more memory for garbage than the processes that mostly wait', () => {
+    for (const { args } of [hostPlan(machine, 'i', 'v'), dnsPlan(machine, 'i')])
+      assert.match(args.join(' '), /--env NODE_OPTIONS=--max-semi-space-size=16/);
+  });
+
   test('are not taken for jobs: they lack the label of the cluster', () => {
     assert(!hostPlan(machine, 'i', 'v').args.join(' ').includes('gantry.cluster='));
   });
