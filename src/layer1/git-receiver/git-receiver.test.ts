@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -308,6 +309,14 @@ describe('a push', { timeout: 120_000 }, () => {
     await commit('second', { a: 'a' });
     assert.equal((await git(work, 'push', remote(), 'main')).status, 0);
     assert.ok(!(await readdir(folder)).includes('proof'));
+  });
+
+  test('of more than git sends in one piece deploys: it asks with an empty request first', async () => {
+    const noise = randomBytes(2 * 1024 * 1024).toString('base64');
+    await commit('large', { noise });
+    const pushed = await git(work, 'push', remote(), 'main');
+    assert.equal(pushed.status, 0, pushed.output);
+    assert.equal(controller.builds.length, 1);
   });
 
   test('of garbage is a 400 with what git made of it', async () => {

@@ -89,6 +89,8 @@ export async function serve(
   if (response.headersSent) return void response.end();
   if (response.destroyed) return;
   if (inputProblem) throw inputProblem;
+  // Before a push that it sends in pieces git asks with an empty one whether it may, and wants an empty answer.
+  if (status === 0) return void response.writeHead(200, answerHeaders(call.service)).end();
   throw gitErrors.badRequest(
     `git ${call.service} did not understand the request (${status}): ${words || 'no reason given'}`,
   );
@@ -137,14 +139,17 @@ async function answer(
 ): Promise<void> {
   for await (const chunk of child.stdout ?? []) {
     if (response.destroyed) break;
-    if (!response.headersSent)
-      response.writeHead(200, {
-        'content-type': `application/x-git-${service}-result`,
-        'cache-control': 'no-cache',
-        'x-accel-buffering': 'no',
-      });
+    if (!response.headersSent) response.writeHead(200, answerHeaders(service));
     if (!response.write(chunk)) await drained(response);
   }
+}
+
+function answerHeaders(service: ServiceName): Record<string, string> {
+  return {
+    'content-type': `application/x-git-${service}-result`,
+    'cache-control': 'no-cache',
+    'x-accel-buffering': 'no',
+  };
 }
 
 function drained(response: ServerResponse): Promise<void> {
