@@ -1,4 +1,5 @@
 // What ends with a process: its timers never fire again, its calls never return. The world outside goes on.
+// What stands still with one that is frozen (SIGSTOP): it sees nothing and does nothing until it goes on, late.
 
 import type { Clock, Timer } from '#core/clock';
 import { coreErrors } from '#core/errors';
@@ -9,6 +10,7 @@ export class Life {
   readonly clock: Clock;
   readonly #timers = new Set<Timer>();
   readonly #end = new AbortController();
+  #thawed: PromiseWithResolvers<void> | undefined;
 
   /** `wallOffset`: how far the machine's wall clock is off. */
   constructor(world: Clock, wallOffset: () => number) {
@@ -29,7 +31,23 @@ export class Life {
     return this.#end.signal;
   }
 
+  freeze(): void {
+    this.#thawed ??= Promise.withResolvers<void>();
+  }
+
+  thaw(): void {
+    this.#thawed?.resolve();
+    this.#thawed = undefined;
+  }
+
+  /** Resolves at once, or when it goes on; never for one that is killed meanwhile. */
+  async awake(): Promise<void> {
+    while (this.#thawed) await this.#thawed.promise;
+    if (!this.isAlive) await never;
+  }
+
   kill(): void {
+    this.thaw();
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     this.#end.abort();
@@ -40,8 +58,10 @@ export class Life {
     if (!this.isAlive) return await never;
     try {
       const answer = await call();
+      if (this.#thawed) await this.awake();
       return this.isAlive ? answer : await never;
     } catch (error) {
+      if (this.#thawed) await this.awake();
       if (!this.isAlive) return await never;
       throw error;
     }
@@ -50,8 +70,13 @@ export class Life {
   #timer(world: Clock, ms: number, fire: () => void): Timer {
     if (!this.isAlive) return { cancel: () => {} };
     const timer = world.timer(ms, () => {
-      this.#timers.delete(timer);
-      fire();
+      if (!this.#thawed) {
+        this.#timers.delete(timer);
+        fire();
+      } else
+        void this.#thawed.promise.then(() => {
+          if (this.#timers.delete(timer)) fire();
+        });
     });
     this.#timers.add(timer);
     return {

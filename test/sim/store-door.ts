@@ -96,7 +96,7 @@ export class StoreDoor implements Store {
     try {
       for await (const batch of queue) {
         if (this.#faults.stalls()) await this.#life.clock.sleep(this.#faults.delayMs());
-        if (!this.#life.isAlive) await new Promise(() => {});
+        await this.#life.awake();
         yield batch;
         if (this.#faults.drops()) throw away(`watch ${prefix}`);
       }

@@ -16,8 +16,8 @@ import type { SchedulerConfig } from './config.ts';
 import type { DecideContext, Step } from './decide/steps.ts';
 import { schedulerErrors } from './errors.ts';
 
-/** After a conflict the change that caused it is on its way: a short wait instead of a race. */
-const conflictWaitMs = 20;
+/** After a conflict the change that caused it is on its way: a short wait instead of a race, longer where they go on. */
+const conflictBackoff = { minMs: 20, maxMs: 1000 };
 /** Longest wait to see the own commit come back. */
 const echoTimeoutMs = 10_000;
 /** Waits between campaigns while the store is away. */
@@ -50,6 +50,8 @@ export interface SchedulerStatus {
   isLeader: boolean;
   commits: number;
   conflicts: number;
+  /** Since the last commit. */
+  conflictsInRow: number;
   steps: number;
   loop: LoopStatus;
 }
@@ -62,7 +64,7 @@ export class ElectedScheduler {
   readonly #config: SchedulerConfig;
   readonly #loop: Loop;
   readonly #stop = new AbortController();
-  readonly #counts = { commits: 0, conflicts: 0, steps: 0 };
+  readonly #counts = { commits: 0, conflicts: 0, conflictsInRow: 0, steps: 0 };
   #leadership: Leadership | undefined;
   #campaign: Promise<void> | undefined;
 
@@ -156,9 +158,12 @@ export class ElectedScheduler {
       const result = await this.#deps.store.txn(commit.txn);
       if (!result.ok) {
         this.#counts.conflicts++;
-        return { againMs: conflictWaitMs };
+        this.#counts.conflictsInRow++;
+        const { random } = this.#deps;
+        return { againMs: backoffMs(this.#counts.conflictsInRow, conflictBackoff, random) };
       }
       this.#counts.commits++;
+      this.#counts.conflictsInRow = 0;
       this.#counts.steps += commit.steps.length;
       this.#deps.onSteps?.(this.#name, commit.steps);
       await this.#seeOwn(result.revision, signal);

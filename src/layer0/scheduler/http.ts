@@ -11,6 +11,7 @@ const schedulerStatusSchema = Type.Object({
   conflicts: Type.Integer({
     description: 'Transactions that another writer was faster than: decided again on fresh state.',
   }),
+  conflictsInRow: Type.Integer({ description: 'Since its last commit.' }),
   steps: Type.Integer({ description: 'Changes committed.' }),
   loop: Type.Object({}, { additionalProperties: true }),
 });
