@@ -11,7 +11,8 @@ const sources = (folder) =>
     .map((file) => pathToFileURL(`${folder}/${file}`).href);
 const entries = sources('bin');
 
-// What an entry names is loaded for good: what runs on the way is compiled better.
+// What all stand on and what an entry names is loaded for good, with the packages that it uses.
+for (const file of sources('src/core')) await import(file);
 for (const entry of entries)
   for (const [, name] of readFileSync(new URL(entry), 'utf8').matchAll(/'(#(?:core|layer0|layer1)\/[^']+)'/g))
     await import(name);
@@ -25,7 +26,7 @@ registerHooks({
   },
 });
 const compile = (file) => import(file).then(() => true, (error) => error !== refused && Promise.reject(error));
-for (const folder of ['src/core', 'src/layer0', 'src/layer1'])
+for (const folder of ['src/layer0', 'src/layer1'])
   for (const file of sources(folder)) await compile(file);
 for (const entry of entries)
   if (await compile(entry)) throw new Error(`${entry} ran while the image was built: let it begin with an import`);
