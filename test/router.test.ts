@@ -111,6 +111,7 @@ describe('the router with a real HAProxy', { skip }, () => {
     const { body, headers } = await harness.get('shop.test', '/a?b=c', {
       'x-forwarded-for': '6.6.6.6',
       'x-forwarded-proto': 'https',
+      'x-forwarded-prefix': '/elsewhere',
       'x-request-id': 'given-1',
       proxy: 'evil',
     });
@@ -120,6 +121,7 @@ describe('the router with a real HAProxy', { skip }, () => {
     assert.equal(seen['x-forwarded-host'], 'shop.test');
     assert.equal(seen['x-forwarded-port'], String(harness.port));
     assert.equal(seen['x-request-id'], 'given-1');
+    assert.equal(seen['x-forwarded-prefix'], undefined);
     assert.equal(seen.proxy, undefined);
     assert.equal(headers['x-request-id'], 'given-1');
     const insane = await harness.get('shop.test', '/', { 'x-request-id': 'a b"c' });
