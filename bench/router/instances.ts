@@ -11,23 +11,26 @@ export interface Instances {
   stop(): void;
 }
 
-/** Answers carry `x-instance: <the address that was asked>` and a body of this many bytes. */
-export async function startInstances(folder: string, bodyBytes = 64): Promise<Instances> {
+const largeBytes = 64 * 1024;
+
+/** Answers carry `x-instance: <the address that was asked>`; `/large` has 64 KB. */
+export async function startInstances(folder: string): Promise<Instances> {
   const port = await freePort();
   const path = join(folder, 'instances.cfg');
-  const body = join(folder, 'body.txt');
-  await writeFile(body, 'x'.repeat(bodyBytes));
+  const large = join(folder, 'large.txt');
+  await writeFile(large, 'x'.repeat(largeBytes));
   await writeFile(
     path,
     `global
-  tune.bufsize ${bodyBytes + 16_384}
+  tune.bufsize ${2 * largeBytes}
 defaults
   mode http
   timeout client 1h
 frontend all
   bind 0.0.0.0:${port}
   tcp-request connection reject unless { src 127.0.0.0/8 }
-  http-request return status 200 content-type text/plain file ${body} hdr x-instance %[dst]
+  http-request return status 200 content-type text/plain file ${large} if { path /large }
+  http-request return status 200 content-type text/plain string "hello from an instance" hdr x-instance %[dst]
 `,
   );
   const child = spawn('haproxy', ['-db', '-f', path], { stdio: 'ignore' });
