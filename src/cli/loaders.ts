@@ -34,6 +34,8 @@ export const loaders: Readonly<Record<CommandName, () => Promise<Command>>> = {
   status: async () => (await import('./commands/status.ts')).showStatus,
   doctor: async () => (await import('./commands/doctor.ts')).examine,
   events: async () => (await import('./commands/events.ts')).showEvents,
+  'host list': async () => (await import('./commands/host.ts')).listHosts,
+  'host join-token': async () => (await import('./commands/host.ts')).createJoinToken,
   token: async () => (await import('./commands/token.ts')).listTokens,
   'token create': async () => (await import('./commands/token.ts')).createToken,
   'token revoke': async () => (await import('./commands/token.ts')).revokeToken,

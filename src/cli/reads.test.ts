@@ -8,6 +8,7 @@ import type {
   Check,
   Deployment,
   Event,
+  HostView,
   JobView,
   ReleaseView,
   Token,
@@ -161,6 +162,17 @@ const tokens: Token[] = [
   { id: 'tok-1', name: 'ada', createdAt: hourAgo },
   { id: 'tok-2', name: 'ci', createdAt: hourAgo },
 ];
+const hosts: HostView[] = [
+  {
+    ...{ id: 'host-1', name: 'one', address: '10.0.0.1', state: 'up', version: 'abc' },
+    ...{ engineVersion: '26.1.5', memoryBytes: 8 * 1024 ** 3, cpuMillis: 4000, busyPercent: 12 },
+    ...{ jobs: 7, tags: {} },
+  },
+  {
+    ...{ id: 'host-2', name: 'two', address: '10.0.0.2', state: 'joining', jobs: 0, tags: {} },
+    reason: 'it was let in and has not registered: see what script/up --join says there',
+  },
+];
 const checks: Check[] = [{ name: 'layer 0 answers', isOk: true, message: 'ok' }];
 const events: Event[] = [
   {
@@ -221,6 +233,7 @@ before(async () => {
     .on('GET /apps/shop/deployments/dep-1', deployments[1])
     .on('GET /apps/shop/routes', { items: routes })
     .on('GET /certificates', { items: certificates })
+    .on('GET /hosts', { items: hosts })
     .on('GET /tokens', { items: tokens })
     .on('GET /whoami', { id: 'tok-1', name: 'ada' })
     .on('GET /status', { isLeader: true, hosts: 1 })
@@ -354,6 +367,14 @@ a.example.com     2026-01-12  in 10 d
 over.example.com  2026-01-01  is over
 `,
     json: certificates,
+  },
+  {
+    words: ['host', 'list'],
+    text: `NAME  STATE    ADDRESS   JOBS  MEMORY  CPUS   BUSY  ENGINE  ID
+one   up       10.0.0.1  7     8 GiB   4 cpu  12 %  26.1.5  host-1
+two   joining  10.0.0.2  0                                  host-2  it was let in and has not registered: see what script/up --join says there
+`,
+    json: hosts,
   },
   {
     words: ['token'],

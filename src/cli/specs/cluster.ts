@@ -32,6 +32,22 @@ export const clusterCommands = [
     examples: ['gantry events', 'gantry events -a shop -f', 'gantry events -f --json --after 4711'],
   },
   {
+    name: 'host list',
+    aliases: ['host', 'hosts'],
+    group: 'Cluster',
+    summary: 'List the machines of the cluster, and how they are',
+    isRead: true,
+    examples: ['gantry host list'],
+  },
+  {
+    name: 'host join-token',
+    group: 'Cluster',
+    summary: 'Print a token with which one more machine may join, this once',
+    isRead: true,
+    details: 'On that machine, in a checkout: script/up --join TOKEN',
+    examples: ['gantry host join-token'],
+  },
+  {
     name: 'token',
     aliases: ['tokens', 'token:list'],
     group: 'Cluster',

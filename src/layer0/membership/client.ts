@@ -1,5 +1,6 @@
 // The door of membership: who belongs to this cluster, and how to talk to them.
 
+import { createHttpClient } from '#core/http-client';
 import type { IssuedToken, JoinAnswer, JoinRequest, Member } from './wire.ts';
 
 export type { IssuedToken, JoinAnswer, JoinRequest, Member } from './wire.ts';
@@ -12,4 +13,18 @@ export interface MembershipClient {
   /** From now on no member speaks with it. membership.notMember when there is none of that id. */
   remove(hostId: string): Promise<void>;
   list(): Promise<Member[]>;
+}
+
+/** What another process of this machine asks of membership, over the layer-0 API. */
+export interface RemoteMembership extends Pick<MembershipClient, 'createToken' | 'list'> {
+  close(): void;
+}
+
+export function createMembershipClient({ baseUrl }: { baseUrl: string }): RemoteMembership {
+  const http = createHttpClient({ baseUrl });
+  return {
+    createToken: () => http.json('POST', '/membership/tokens'),
+    list: () => http.json('GET', '/membership/members'),
+    close: () => http.close(),
+  };
 }

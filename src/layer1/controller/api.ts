@@ -208,6 +208,28 @@ export const createdTokenSchema = Type.Intersect([
 ]);
 export type CreatedToken = Static<typeof createdTokenSchema>;
 
+export const hostViewSchema = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  address: Type.String({ description: 'Where the other machines reach it.' }),
+  state: oneOf('up', 'silent', 'joining'),
+  reason: Type.Optional(Type.String({ description: 'Why it is not up, and what to do.' })),
+  version: Type.Optional(Type.String({ description: 'Of the platform there.' })),
+  engineVersion: Type.Optional(Type.String()),
+  memoryBytes: Type.Optional(Type.Integer({ description: 'Given to jobs.' })),
+  cpuMillis: Type.Optional(Type.Integer({ description: 'Thousandths of a processor.' })),
+  busyPercent: Type.Optional(Type.Integer()),
+  jobs: Type.Integer({ description: 'Placed there and not ended.' }),
+  tags: Type.Record(Type.String(), Type.String()),
+});
+export type HostView = Static<typeof hostViewSchema>;
+
+export const joinTokenSchema = Type.Object({
+  token: Type.String({ description: 'For `script/up --join`; shown once.' }),
+  expiresAt: Type.Integer({ description: 'Unix time in milliseconds.' }),
+});
+export type JoinToken = Static<typeof joinTokenSchema>;
+
 export const checkSchema = Type.Object({
   name: Type.String(),
   isOk: Type.Boolean(),

@@ -18,6 +18,8 @@ import type {
   CreateRoute,
   Deploy,
   FormationView,
+  HostView,
+  JoinToken,
   Released,
   ReleaseView,
   Run,
@@ -287,6 +289,15 @@ export class ControllerClient {
 
   whoAmI(): Promise<{ id: string; name: string }> {
     return this.#http.json('GET', '/whoami');
+  }
+
+  async listHosts(): Promise<HostView[]> {
+    return (await this.#http.json<Page<HostView>>('GET', '/hosts')).items;
+  }
+
+  /** The only answer that has the token. */
+  createJoinToken(): Promise<JoinToken> {
+    return this.#change('POST', '/hosts/join-tokens');
   }
 
   async listTokens(): Promise<Token[]> {

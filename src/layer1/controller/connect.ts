@@ -5,6 +5,7 @@ import type { Log } from '#core/log';
 import { systemRandom as random } from '#core/random';
 import { createDiscovery, type DiscoveryClient } from '#layer0/discovery/client';
 import { createHostClient } from '#layer0/host/client';
+import { createMembershipClient } from '#layer0/membership/client';
 import { createSchedulerClient } from '#layer0/scheduler/client';
 import { createRemoteStore } from '#layer0/store/client';
 import { createBuilder } from '#layer1/builder/client';
@@ -29,11 +30,12 @@ export function connectController(config: ControllerConfig, options: ConnectOpti
   const { hostUrl: baseUrl, internalKey } = config;
   const store = createRemoteStore({ baseUrl, clock, random, log });
   const host = createHostClient({ baseUrl });
+  const membership = createMembershipClient({ baseUrl });
   const scheduler = createSchedulerClient({ store, clock });
   const discovery = createDiscovery({ store, clock, random, log });
   const builder = createBuilder({ scheduler, host, clock, log }, options.builder);
   const logs = logsByDiscovery(discovery, internalKey);
-  const deps = { store, host, scheduler, builder, logs, clock, random, log };
+  const deps = { store, host, membership, scheduler, builder, logs, clock, random, log };
   const controller = createController(deps, { ...config, identity: options.identity });
   return {
     ...{ server: controller.server, status: () => controller.status() },
@@ -48,6 +50,7 @@ export function connectController(config: ControllerConfig, options: ConnectOpti
       await controller.stop();
       await discovery.close();
       host.close();
+      membership.close();
       await store.close();
     },
   };

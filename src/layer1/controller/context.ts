@@ -4,6 +4,7 @@ import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import type { HostClient } from '#layer0/host/client';
+import type { MembershipClient } from '#layer0/membership/client';
 import type { SchedulerClient } from '#layer0/scheduler/client';
 import type { Store } from '#layer0/store/client';
 import type { Builder } from '#layer1/builder/client';
@@ -24,6 +25,8 @@ export type HostPort = Pick<
   | 'signal'
   | 'status'
 >;
+
+export type MembershipPort = Pick<MembershipClient, 'createToken' | 'list'>;
 
 export type SchedulerPort = Pick<SchedulerClient, 'runEphemeral' | 'stopJob'>;
 
@@ -50,6 +53,7 @@ export interface Context {
   store: Store;
   observer: Observer;
   host: HostPort;
+  membership: MembershipPort;
   scheduler: SchedulerPort;
   builder: BuilderPort;
   builds: BuildQueue;

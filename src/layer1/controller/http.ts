@@ -2,6 +2,7 @@
 
 import type { HttpServer } from '#core/http-server';
 import { registerAppRoutes } from './http/app-routes.ts';
+import { registerHostRoutes } from './http/host-routes.ts';
 import type { HttpDeps } from './http/http-deps.ts';
 import { registerJobRoutes } from './http/job-routes.ts';
 import { registerPlatformRoutes } from './http/platform-routes.ts';
@@ -15,5 +16,6 @@ export function registerControllerRoutes(server: HttpServer, deps: HttpDeps): vo
   registerAppRoutes(server, deps);
   registerReleaseRoutes(server, deps);
   registerJobRoutes(server, deps);
+  registerHostRoutes(server, deps);
   registerPlatformRoutes(server, deps);
 }

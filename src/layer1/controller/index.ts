@@ -13,6 +13,7 @@ import type {
   Context,
   HostPort,
   LogsPort,
+  MembershipPort,
   SchedulerPort,
   Settings,
 } from './context.ts';
@@ -20,12 +21,20 @@ import { registerControllerRoutes } from './http.ts';
 import { createObserver } from './observe.ts';
 import { Admission } from './operations/admission.ts';
 
-export type { BuilderPort, HostPort, LogsPort, SchedulerPort, Settings } from './context.ts';
+export type {
+  BuilderPort,
+  HostPort,
+  LogsPort,
+  MembershipPort,
+  SchedulerPort,
+  Settings,
+} from './context.ts';
 export { newToken, tokenHash } from './operations/tokens.ts';
 
 export interface ControllerDeps {
   store: Store;
   host: HostPort;
+  membership: MembershipPort;
   scheduler: SchedulerPort;
   builder: BuilderPort;
   logs: LogsPort;

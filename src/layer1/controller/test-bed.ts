@@ -39,6 +39,12 @@ export function interleaved(store: Store): Store {
   };
 }
 
+/** One machine; another could join it. */
+const aloneMembership = {
+  createToken: async () => ({ token: 'gantry-join-x', expiresAt: 1 }),
+  list: async () => [],
+};
+
 export class TestBed {
   readonly clock = new FakeClock();
   readonly store: Store = createMemoryStore({ clock: this.clock, random: seededRandom(1) });
@@ -62,6 +68,7 @@ export class TestBed {
       {
         ...{ store, host, builder, clock, logs: emptyLogs, log: silentLog },
         scheduler: createSchedulerClient({ store, clock }),
+        membership: aloneMembership,
         random: seededRandom(2),
         ...change,
       },

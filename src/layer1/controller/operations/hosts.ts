@@ -1,0 +1,74 @@
+// The machines of the cluster: which there are, how they are, and the way in for one more.
+
+import {
+  type Host,
+  type HostLoad,
+  hostAlivePrefix,
+  hostLoadPrefix,
+  hostPrefix,
+  hostTagsPrefix,
+} from '#layer0/host/wire';
+import type { Member } from '#layer0/membership/client';
+import { type Job, jobPrefix } from '#layer0/scheduler/wire';
+import type { Store } from '#layer0/store/client';
+import type { HostView, JoinToken } from '../api.ts';
+import type { Context } from '../context.ts';
+import { eventOperation } from '../events.ts';
+
+export async function listHosts({ store, membership }: Context): Promise<HostView[]> {
+  const [hosts, alive, loads, tags, jobs, members] = await Promise.all([
+    readAll<Host>(store, hostPrefix),
+    readAll<unknown>(store, hostAlivePrefix),
+    readAll<HostLoad>(store, hostLoadPrefix),
+    readAll<Record<string, string>>(store, hostTagsPrefix),
+    readAll<Job>(store, jobPrefix),
+    membership.list(),
+  ]);
+  const placed = Map.groupBy(
+    [...jobs.values()].filter(({ desired }) => desired === 'up'),
+    ({ host }) => host,
+  );
+  const known = [...hosts.values()].map((host) => ({
+    ...shownOf(host),
+    ...stateOf(alive.has(host.id)),
+    ...loads.get(host.id),
+    jobs: placed.get(host.id)?.length ?? 0,
+    tags: tags.get(host.id) ?? {},
+  }));
+  const joining = members.filter(({ hostId }) => !hosts.has(hostId)).map(joiningView);
+  return [...known, ...joining].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export async function createJoinToken(context: Context): Promise<JoinToken> {
+  const { store, membership } = context;
+  const token = await membership.createToken();
+  const message = 'one more machine may join within an hour';
+  const event = { type: 'host.joinToken', object: 'cluster', message };
+  await store.txn({ compare: [], operations: [eventOperation(event, context)] });
+  return token;
+}
+
+function shownOf({ id, name, address, version, engineVersion, memoryBytes, cpuMillis }: Host) {
+  return { id, name, address, version, engineVersion, memoryBytes, cpuMillis };
+}
+
+function stateOf(isAlive: boolean): Pick<HostView, 'state' | 'reason'> {
+  if (isAlive) return { state: 'up' };
+  const reason = 'its daemon has not been heard of for 10 s: is it on, and `docker ps` there fine?';
+  return { state: 'silent', reason };
+}
+
+function joiningView({ hostId, name, address }: Member): HostView {
+  const reason = 'it was let in and has not registered: see what script/up --join says there';
+  return { id: hostId, name, address, state: 'joining', reason, jobs: 0, tags: {} };
+}
+
+async function readAll<T>(store: Store, prefix: string): Promise<Map<string, T>> {
+  const found = new Map<string, T>();
+  let page = await store.list<T>(prefix);
+  for (;;) {
+    for (const { key, value } of page.entries) found.set(key.slice(prefix.length), value);
+    if (page.next === undefined) return found;
+    page = await store.list<T>(prefix, { after: page.next, at: page.revision });
+  }
+}
