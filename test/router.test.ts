@@ -150,16 +150,13 @@ describe('the router with a real HAProxy', { skip }, () => {
     for (let round = 0; round < 5; round++) {
       const fresh = await harness.startInstance('web.busy', 1);
       await waitFor('the new one to serve', () => fresh.backend.served > 0);
-      for (const load of loads) load.mark(`switch ${round}`);
+      // A fast machine has moments without a request on its way: the switch waits for one of each kind.
+      for (const load of loads)
+        await waitFor('a request in flight', () => load.mark(`switch ${round}`).inFlight > 0);
       for (const old of running) await harness.stopInstance(old);
       running = [fresh];
     }
-    const reports = await stopLoads(loads);
-    for (const { mode, marks } of reports)
-      assert.ok(
-        marks.some((mark) => mark.inFlight > 0),
-        `${mode} overlapped no switch`,
-      );
+    await stopLoads(loads);
     assert.equal(workerPid(), pid, 'it was reloaded');
   });
 
