@@ -100,28 +100,29 @@ test('a dead member is replaced by one that learns first, and the cluster surviv
   const store = await openOn(cluster);
   await put(store, 'k/kept', 'yes');
   await cluster.kill(lost);
-  const dead = (await listMembers(store.gateway)).find(({ name }) => name === lost.name);
-  await removeMember(store.gateway, dead?.id ?? '');
-  await removeMember(store.gateway, dead?.id ?? '');
+  const dead = (await listMembers(store.client)).find(({ name }) => name === lost.name);
+  // etcd loses a change that its leader did not live to pass on: it is asked for again.
+  for (let time = 0; time < 2; time++)
+    await retry(() => removeMember(store.client, dead?.id ?? ''), patience);
 
   const fresh = await cluster.name('m4');
-  const { id, members } = await retry(() => addLearner(store.gateway, fresh), patience);
-  assert.equal((await addLearner(store.gateway, fresh)).id, id);
+  const { id, members } = await retry(() => addLearner(store.client, fresh), patience);
+  assert.equal((await addLearner(store.client, fresh)).id, id);
   assert.deepEqual(members, {
     [one.name]: one.peerUrl,
     [two.name]: two.peerUrl,
     [fresh.name]: fresh.peerUrl,
   });
-  const learner = (await listMembers(store.gateway)).find((each) => each.id === id);
+  const learner = (await listMembers(store.client)).find((each) => each.id === id);
   assert.equal(learner?.isLearner, true);
   cluster.members = [one, two];
   cluster.startMember(fresh, 'existing');
-  await retry(() => promoteMember(store.gateway, id), patience);
-  await promoteMember(store.gateway, id);
+  await retry(() => promoteMember(store.client, id), patience);
+  await promoteMember(store.client, id);
   await cluster.ready([fresh]);
 
   await cluster.kill(one);
-  store.gateway.setEndpoints([fresh.clientUrl, two.clientUrl]);
+  store.client.setEndpoints([fresh.clientUrl, two.clientUrl]);
   await waitFor('a write with the new member', () =>
     put(store, 'k/after').then(
       ({ ok }) => ok,
@@ -149,7 +150,7 @@ test('a snapshot that is restored is another life of the store: copies list agai
   await mirror.synced;
   const before = await put(store, 'k/saved', { x: 'é' });
   const file = join(cluster.folder, 'snapshot.db');
-  const bytes = await saveSnapshot(store.gateway, member.clientUrl, file);
+  const bytes = await saveSnapshot(store.client, member.clientUrl, file);
   assert.equal(readFileSync(file).length, bytes);
   const { revision: old } = await put(store, 'k/later');
   await waitFor('both in the copy', () => mirror.entries().size === 2);
@@ -198,13 +199,13 @@ test('without room writes are refused, reads and deletes work, and the keeper ma
   const lease = store.grantLease(10_000);
   await assert.rejects(lease, (error) => hasCode(error, 'store.full'));
   assert.deepEqual(
-    (await listAlarms(store.gateway)).map(({ alarm }) => alarm),
+    (await listAlarms(store.client)).map(({ alarm }) => alarm),
     ['NOSPACE'],
   );
   assert.equal((await store.list('k/', { limit: 1 })).entries.length, 1);
   for (const key of written.slice(1))
     assert.equal((await store.txn({ compare: [], operations: [{ delete: key }] })).ok, true);
-  const before = await readStatus(store.gateway, member.clientUrl);
+  const before = await readStatus(store.client, member.clientUrl);
 
   const keeper = createEtcdKeeper(store, { identity: 'test', quotaBytes, clock, random, log });
   cleanUps.push(() => keeper.stop());
@@ -218,9 +219,9 @@ test('without room writes are refused, reads and deletes work, and the keeper ma
       },
     ),
   );
-  const healed = await readStatus(store.gateway, member.clientUrl);
+  const healed = await readStatus(store.client, member.clientUrl);
   assert.ok(healed.dbBytes < before.dbBytes / 2, `${before.dbBytes} -> ${healed.dbBytes} bytes`);
-  assert.deepEqual(await listAlarms(store.gateway), []);
+  assert.deepEqual(await listAlarms(store.client), []);
   assert.equal((await store.get('k/0'))?.value, value);
 });
 

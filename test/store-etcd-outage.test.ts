@@ -191,7 +191,7 @@ test('a commit whose answer was lost is unknown, and is not sent again; a read i
 
   const reader = await cluster.open({ endpoints: [member.clientUrl] });
   stores.push(reader);
-  reader.gateway.setEndpoints([way.url, member.clientUrl]);
+  reader.client.setEndpoints([way.url, member.clientUrl]);
   assert.equal((await reader.get('k/known'))?.value, 1);
   assert.equal(reader.status().endpoints[0], member.clientUrl);
   way.close();

@@ -10,6 +10,7 @@ import { type CheckedTxn, checkKey, checkPrefix, checkTtl, checkTxn } from '../d
 import { campaign } from '../election.ts';
 import { storeErrors } from '../errors.ts';
 import type { Entry, Lease, Revision, Snapshot, Txn, TxnResult, WatchBatch } from '../wire.ts';
+import { calls } from './calls.ts';
 import { encodeKey, entryOf, type KeySpace, keySpace, rangeOf } from './decide/keys.ts';
 import {
   comparesValues,
@@ -19,7 +20,7 @@ import {
   translateTxn,
 } from './decide/translate-txn.ts';
 import { WatchBatches } from './decide/watch-batches.ts';
-import { type EtcdAccess, Gateway } from './gateway.ts';
+import { type EtcdAccess, EtcdClient, type Pulse } from './etcd-client.ts';
 import { KeepAlives } from './keep-alives.ts';
 import { type Life, readLife } from './life.ts';
 import {
@@ -52,7 +53,7 @@ export interface EtcdStoreStatus {
 export interface EtcdStore extends Store {
   status(): EtcdStoreStatus;
   /** Calls to the cluster itself, for what keeps it in order (`members.ts`, `maintenance.ts`). */
-  readonly gateway: Gateway;
+  readonly client: EtcdClient;
   /** Forgets all history up to this revision; up to now unless said. */
   compact(revision?: number): Promise<void>;
 }
@@ -66,21 +67,21 @@ const maxRounds = 20;
 
 /** Opens the store of a cluster, or begins it. Fails like a call when no member answers. */
 export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
-  const gateway = new Gateway(options);
+  const client = new EtcdClient(options);
   const space = keySpace(options.prefix ?? 'gantry/');
   try {
-    const life = await readLife(gateway, space, options.random);
-    return new GatewayStore({ ...options, gateway, space }, life);
+    const life = await readLife(client, space, options.random);
+    return new ClusterStore({ ...options, client, space }, life);
   } catch (error) {
-    gateway.close();
+    client.close();
     throw error;
   }
 }
 
-type Deps = EtcdStoreOptions & { gateway: Gateway; space: KeySpace };
+type Deps = EtcdStoreOptions & { client: EtcdClient; space: KeySpace };
 
-class GatewayStore implements EtcdStore {
-  readonly gateway: Gateway;
+class ClusterStore implements EtcdStore {
+  readonly client: EtcdClient;
   readonly #deps: Deps;
   readonly #space: KeySpace;
   readonly #keepAlives: KeepAlives;
@@ -92,16 +93,16 @@ class GatewayStore implements EtcdStore {
 
   constructor(deps: Deps, life: Life) {
     this.#deps = deps;
-    this.gateway = deps.gateway;
+    this.client = deps.client;
     this.#space = deps.space;
-    this.#keepAlives = new KeepAlives(deps.gateway);
+    this.#keepAlives = new KeepAlives(deps.client);
     this.#life = Promise.resolve(life);
     this.#incarnation = life.incarnation;
-    this.gateway.setPulse((ask) => this.#feelPulse(ask));
+    this.client.setPulse((ask) => this.#feelPulse(ask));
   }
 
   status(): EtcdStoreStatus {
-    const { endpoints, streams } = this.gateway;
+    const { endpoints, streams } = this.client;
     const [incarnation, revision] = [this.#incarnation, this.#revision];
     return { incarnation, revision, watchers: streams, endpoints };
   }
@@ -166,7 +167,7 @@ class GatewayStore implements EtcdStore {
     if (signal.aborted) return;
     const { incarnation, clusterId } = await this.#readLife();
     if (from.incarnation !== incarnation || from.revision < 1) throw this.#forgotten(prefix, from);
-    if (this.gateway.streams >= maxWatches)
+    if (this.client.streams >= maxWatches)
       throw storeErrors.overloaded(`watch ${prefix}: ${maxWatches} watches are the limit`);
     const batches = new WatchBatches<T>(this.#space, from.revision);
     const { key, range_end } = rangeOf(this.#space, { prefix });
@@ -179,8 +180,8 @@ class GatewayStore implements EtcdStore {
       progress_notify: true,
       fragment: true,
     };
-    const stream = this.gateway.stream<WatchAnswer>(
-      '/v3/watch',
+    const stream = this.client.stream<WatchAnswer>(
+      calls.watch,
       { create_request },
       { what: `watch ${prefix}`, signal },
     );
@@ -199,8 +200,8 @@ class GatewayStore implements EtcdStore {
 
   async grantLease(ttlMs: number): Promise<Lease> {
     checkTtl(ttlMs);
-    const answer = await this.gateway.call<{ ID: string; TTL: string }>(
-      '/v3/lease/grant',
+    const answer = await this.client.call<{ ID: string; TTL: string }>(
+      calls.grantLease,
       { TTL: String(Math.ceil(ttlMs / 1000)) },
       { what: 'grant a lease', isRepeatable: false },
     );
@@ -215,7 +216,7 @@ class GatewayStore implements EtcdStore {
   async revokeLease(id: string): Promise<void> {
     checkLease(id, 'revoke it');
     const options = { what: `revoke lease ${id}`, isRepeatable: false };
-    await this.gateway.call('/v3/lease/revoke', { ID: id }, options);
+    await this.client.call(calls.revokeLease, { ID: id }, options);
   }
 
   elect(name: string, options: ElectOptions): Promise<Leadership> {
@@ -229,7 +230,7 @@ class GatewayStore implements EtcdStore {
     try {
       // Physical: answered when the room is free, not when it is to be.
       const body = { revision: target, physical: true };
-      await this.gateway.call('/v3/kv/compaction', body, options);
+      await this.client.call(calls.compact, body, options);
     } catch (error) {
       // Somebody was faster.
       if (toAppError(error).code !== 'store.compacted') throw error;
@@ -238,11 +239,11 @@ class GatewayStore implements EtcdStore {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.gateway.close();
+    this.client.close();
   }
 
   #readLife(): Promise<Life> {
-    this.#life ??= readLife(this.gateway, this.#space, this.#deps.random).then(
+    this.#life ??= readLife(this.client, this.#space, this.#deps.random).then(
       (life) => {
         if (life.incarnation !== this.#incarnation)
           this.#deps.log.warn(
@@ -263,7 +264,7 @@ class GatewayStore implements EtcdStore {
   async #range(request: RangeRequest, what: string): Promise<RangeAnswer> {
     const { clusterId } = await this.#readLife();
     const options = { what, isRepeatable: true };
-    const answer = await this.gateway.call<RangeAnswer>('/v3/kv/range', request, options);
+    const answer = await this.client.call<RangeAnswer>(calls.range, request, options);
     if (answer.header.cluster_id !== clusterId) throw this.#moved(what);
     this.#observe(answer.header);
     return answer;
@@ -305,15 +306,15 @@ class GatewayStore implements EtcdStore {
 
   async #commit(request: TxnRequest, { clusterId }: Life, isRepeatable: boolean) {
     const options = { what: 'commit', isRepeatable };
-    const answer = await this.gateway.call<TxnAnswer>('/v3/kv/txn', request, options);
+    const answer = await this.client.call<TxnAnswer>(calls.txn, request, options);
     if (answer.header.cluster_id !== clusterId) throw this.#moved('commit');
     this.#observe(answer.header);
     return answer;
   }
 
-  async #feelPulse(ask: <T>(path: string, body: unknown) => Promise<T>): Promise<void> {
+  async #feelPulse(ask: Parameters<Pulse>[0]): Promise<void> {
     const { guard } = await this.#readLife();
-    const { kvs } = await ask<RangeAnswer>('/v3/kv/range', { key: encode(guard.key) });
+    const { kvs } = await ask<RangeAnswer>(calls.range, { key: encode(guard.key) });
     if (kvs?.[0]?.mod_revision === guard.modRevision) return;
     this.#life = undefined;
     throw storeErrors.compacted('watch: the store is in another life, list again');

@@ -2,18 +2,19 @@
 
 import { coreErrors } from '#core/errors';
 import { storeErrors } from '../errors.ts';
-import type { Gateway } from './gateway.ts';
+import { calls } from './calls.ts';
+import type { EtcdClient } from './etcd-client.ts';
 import type { KeepAliveAnswer } from './messages.ts';
 
 /** Most leases in one request. */
 const maxBatch = 100;
 
 export class KeepAlives {
-  readonly #gateway: Gateway;
+  readonly #client: EtcdClient;
   #waiting = new Map<string, PromiseWithResolvers<void>>();
 
-  constructor(gateway: Gateway) {
-    this.#gateway = gateway;
+  constructor(client: EtcdClient) {
+    this.#client = client;
   }
 
   /** store.leaseNotFound when it has ended. */
@@ -37,11 +38,7 @@ export class KeepAlives {
     try {
       const ids = [...batch.keys()].map((ID) => ({ ID }));
       const options = { what: `keep ${ids.length} leases`, isRepeatable: true };
-      const answers = await this.#gateway.callAll<KeepAliveAnswer>(
-        '/v3/lease/keepalive',
-        ids,
-        options,
-      );
+      const answers = await this.#client.callAll<KeepAliveAnswer>(calls.keepAlive, ids, options);
       for (const { ID, TTL } of answers) {
         if (Number(TTL ?? 0) > 0) batch.get(ID)?.resolve();
         else

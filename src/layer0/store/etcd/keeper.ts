@@ -102,7 +102,7 @@ class Keeper implements Component {
 
   async #pass(signal: AbortSignal): Promise<void | { againMs: number }> {
     if (!this.#isLeader()) this.#campaign ??= this.#lead();
-    const alarms = await listAlarms(this.#store.gateway);
+    const alarms = await listAlarms(this.#store.client);
     const isFull = alarms.some(({ alarm }) => alarm === 'NOSPACE');
     if (!this.#isLeader() && !isFull) return;
     this.#seen = await this.#observe(alarms);
@@ -116,9 +116,9 @@ class Keeper implements Component {
   }
 
   async #observe(alarms: Alarm[]): Promise<ClusterSeen> {
-    const { gateway } = this.#store;
+    const { client } = this.#store;
     const [members, { revision }] = await Promise.all([
-      listMembers(gateway),
+      listMembers(client),
       this.#store.list('', { limit: 1 }),
     ]);
     const nowMs = this.#options.clock.monotonicMs();
@@ -126,7 +126,7 @@ class Keeper implements Component {
     const firstKept = this.#marks.findLastIndex(({ atMs }) => nowMs - atMs >= keepMs);
     this.#marks = this.#marks.slice(Math.max(0, firstKept));
     const answers = await Promise.allSettled(
-      members.flatMap(({ clientUrl }) => (clientUrl ? [readStatus(gateway, clientUrl)] : [])),
+      members.flatMap(({ clientUrl }) => (clientUrl ? [readStatus(client, clientUrl)] : [])),
     );
     const statuses = answers.flatMap((answer): MemberStatus[] =>
       answer.status === 'fulfilled' ? [answer.value] : [],
@@ -141,13 +141,13 @@ class Keeper implements Component {
   }
 
   async #act(step: KeepingStep): Promise<void> {
-    const { gateway } = this.#store;
+    const { client } = this.#store;
     if (step.kind === 'defragment') {
-      await defragment(gateway, step.url);
+      await defragment(client, step.url);
       this.#defragmentedAtMs.set(step.url, this.#options.clock.monotonicMs());
       return;
     }
-    if (step.kind === 'disarm') return disarm(gateway, step.alarm);
+    if (step.kind === 'disarm') return disarm(client, step.alarm);
     await this.#store.compact(step.revision);
     this.#compactedTo = step.revision;
   }

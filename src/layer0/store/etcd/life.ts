@@ -4,9 +4,10 @@
 import { newId } from '#core/ids';
 import type { Random } from '#core/random';
 import { storeErrors } from '../errors.ts';
+import { calls } from './calls.ts';
 import type { KeySpace } from './decide/keys.ts';
 import type { Guard } from './decide/translate-txn.ts';
-import type { Gateway } from './gateway.ts';
+import type { EtcdClient } from './etcd-client.ts';
 import { decode, encode, type KeyValue, type RangeAnswer, type TxnAnswer } from './messages.ts';
 
 interface LifeRecord {
@@ -22,12 +23,12 @@ export interface Life extends LifeRecord {
 const maxAttempts = 10;
 
 /** Reads the store's life, or begins it where there is none of this cluster. */
-export async function readLife(gateway: Gateway, space: KeySpace, random: Random): Promise<Life> {
+export async function readLife(client: EtcdClient, space: KeySpace, random: Random): Promise<Life> {
   const key = encode(space.life);
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const what = 'open the store';
-    const found = await gateway.call<RangeAnswer>(
-      '/v3/kv/range',
+    const found = await client.call<RangeAnswer>(
+      calls.range,
       { key },
       { what, isRepeatable: true },
     );
@@ -43,8 +44,8 @@ export async function readLife(gateway: Gateway, space: KeySpace, random: Random
       clusterId,
     };
     const mod_revision = kv?.mod_revision ?? '0';
-    await gateway.call<TxnAnswer>(
-      '/v3/kv/txn',
+    await client.call<TxnAnswer>(
+      calls.txn,
       {
         compare: [{ key, target: 'MOD', result: 'EQUAL', mod_revision }],
         success: [{ request_put: { key, value: encode(JSON.stringify(record)) } }],

@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { storeErrors } from '../errors.ts';
-import type { Gateway } from './gateway.ts';
+import { calls } from './calls.ts';
+import type { EtcdClient } from './etcd-client.ts';
 
 /** A defragmentation stops its member for about a second per 100 MB. */
 const defragmentTimeoutMs = 10 * 60_000;
@@ -28,8 +29,8 @@ interface StatusAnswer {
   dbSizeInUse?: string;
 }
 
-export async function readStatus(gateway: Gateway, url: string): Promise<MemberStatus> {
-  const answer = await gateway.callMember<StatusAnswer>(url, '/v3/maintenance/status', {});
+export async function readStatus(client: EtcdClient, url: string): Promise<MemberStatus> {
+  const answer = await client.callMember<StatusAnswer>(url, calls.status, {});
   return {
     url,
     memberId: answer.header.member_id,
@@ -41,8 +42,8 @@ export async function readStatus(gateway: Gateway, url: string): Promise<MemberS
 }
 
 /** Gives the room of forgotten history back to the disk. The member answers nothing meanwhile. */
-export async function defragment(gateway: Gateway, url: string): Promise<void> {
-  await gateway.callMember(url, '/v3/maintenance/defragment', {}, defragmentTimeoutMs);
+export async function defragment(client: EtcdClient, url: string): Promise<void> {
+  await client.callMember(url, calls.defragment, {}, defragmentTimeoutMs);
 }
 
 export interface Alarm {
@@ -51,33 +52,30 @@ export interface Alarm {
   alarm: 'NOSPACE' | 'CORRUPT';
 }
 
-export async function listAlarms(gateway: Gateway): Promise<Alarm[]> {
+export async function listAlarms(client: EtcdClient): Promise<Alarm[]> {
   const options = { what: 'list the alarms of etcd', isRepeatable: true };
-  const { alarms = [] } = await gateway.call<{
+  const { alarms = [] } = await client.call<{
     alarms?: { memberID: string; alarm: Alarm['alarm'] }[];
-  }>('/v3/maintenance/alarm', { action: 'GET' }, options);
+  }>(calls.alarm, { action: 'GET' }, options);
   return alarms.map(({ memberID, alarm }) => ({ memberId: memberID, alarm }));
 }
 
-export async function disarm(gateway: Gateway, { memberId, alarm }: Alarm): Promise<void> {
+export async function disarm(client: EtcdClient, { memberId, alarm }: Alarm): Promise<void> {
   const body = { action: 'DEACTIVATE', memberID: memberId, alarm };
   const options = { what: `disarm ${alarm} of etcd member ${memberId}`, isRepeatable: true };
-  await gateway.call('/v3/maintenance/alarm', body, options);
+  await client.call(calls.alarm, body, options);
 }
 
 /** Writes what the member at `url` holds to a file, whole or not at all; its size. `restoreArguments` bring it back. */
-export async function saveSnapshot(gateway: Gateway, url: string, path: string): Promise<number> {
+export async function saveSnapshot(client: EtcdClient, url: string, path: string): Promise<number> {
   const part = `${path}.part`;
   const file = await open(part, 'w', 0o600);
   try {
     const hash = createHash('sha256');
     let tail: Buffer = Buffer.alloc(0);
     let bytes = 0;
-    for await (const { blob } of gateway.memberStream<{ blob?: string }>(
-      url,
-      '/v3/maintenance/snapshot',
-    )) {
-      const chunk = Buffer.from(blob ?? '', 'base64');
+    for await (const { blob } of client.memberStream<{ blob?: Buffer }>(url, calls.snapshot)) {
+      const chunk = blob ?? Buffer.alloc(0);
       await file.write(chunk);
       bytes += chunk.length;
       const held = Buffer.concat([tail, chunk]);

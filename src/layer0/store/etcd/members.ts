@@ -2,7 +2,8 @@
 // Every step may be done twice.
 
 import { storeErrors } from '../errors.ts';
-import type { Gateway } from './gateway.ts';
+import { type Call, calls } from './calls.ts';
+import type { EtcdClient } from './etcd-client.ts';
 
 export interface ClusterMember {
   id: string;
@@ -22,10 +23,10 @@ interface MemberRecord {
   isLearner?: boolean;
 }
 
-export async function listMembers(gateway: Gateway): Promise<ClusterMember[]> {
+export async function listMembers(client: EtcdClient): Promise<ClusterMember[]> {
   const what = 'list the members of etcd';
-  const answer = await gateway.call<{ members: MemberRecord[] }>(
-    '/v3/cluster/member/list',
+  const answer = await client.call<{ members: MemberRecord[] }>(
+    calls.listMembers,
     {},
     {
       what,
@@ -46,14 +47,14 @@ function memberOf({ ID, name = '', peerURLs, clientURLs, isLearner = false }: Me
  * `etcdArguments({ members, state: 'existing', ... })`.
  */
 export async function addLearner(
-  gateway: Gateway,
+  client: EtcdClient,
   { name, peerUrl }: { name: string; peerUrl: string },
 ): Promise<{ id: string; members: Record<string, string> }> {
   const isNew = (member: ClusterMember) => member.peerUrl === peerUrl;
-  let members = await listMembers(gateway);
+  let members = await listMembers(client);
   if (!members.some(isNew)) {
-    await change(gateway, 'add', { peerURLs: [peerUrl], isLearner: true });
-    members = await listMembers(gateway);
+    await change(client, calls.addMember, { peerURLs: [peerUrl], isLearner: true });
+    members = await listMembers(client);
   }
   const added = members.find(isNew);
   if (!added) throw storeErrors.unavailable(`add etcd member ${name}: it is not listed yet`);
@@ -62,24 +63,23 @@ export async function addLearner(
 }
 
 /** Gives a learner its vote. store.unavailable, to be tried again, until it has caught up with the leader. */
-export async function promoteMember(gateway: Gateway, id: string): Promise<void> {
-  const member = (await listMembers(gateway)).find((each) => each.id === id);
+export async function promoteMember(client: EtcdClient, id: string): Promise<void> {
+  const member = (await listMembers(client)).find((each) => each.id === id);
   if (!member) throw storeErrors.invalid(`promote etcd member ${id}: there is none of that id`);
-  if (member.isLearner) await change(gateway, 'promote', { ID: id });
+  if (member.isLearner) await change(client, calls.promoteMember, { ID: id });
 }
 
 /** Takes a member out, dead or alive. */
-export async function removeMember(gateway: Gateway, id: string): Promise<void> {
-  const members = await listMembers(gateway);
-  if (members.some((each) => each.id === id)) await change(gateway, 'remove', { ID: id });
+export async function removeMember(client: EtcdClient, id: string): Promise<void> {
+  const members = await listMembers(client);
+  if (members.some((each) => each.id === id)) await change(client, calls.removeMember, { ID: id });
 }
 
 /** The same member, data and vote, at another address: it must be started again there. */
-export async function moveMember(gateway: Gateway, id: string, peerUrl: string): Promise<void> {
-  await change(gateway, 'update', { ID: id, peerURLs: [peerUrl] });
+export async function moveMember(client: EtcdClient, id: string, peerUrl: string): Promise<void> {
+  await change(client, calls.updateMember, { ID: id, peerURLs: [peerUrl] });
 }
 
-async function change(gateway: Gateway, verb: string, body: object): Promise<void> {
-  const options = { what: `${verb} a member of etcd`, isRepeatable: false };
-  await gateway.call(`/v3/cluster/member/${verb}`, body, options);
+async function change(client: EtcdClient, call: Call, body: object): Promise<void> {
+  await client.call(call, body, { what: 'change the members of etcd', isRepeatable: false });
 }

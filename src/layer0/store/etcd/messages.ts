@@ -1,4 +1,5 @@
-// What etcd's JSON gateway says: 64-bit numbers are strings, bytes are base64, and a field that is zero is left out.
+// What etcd is told and answers, as `calls.ts` has it on the wire: 64-bit numbers are decimal strings, and a field that is
+// zero is left out.
 
 export interface Header {
   cluster_id: string;
@@ -8,16 +9,16 @@ export interface Header {
 }
 
 export interface KeyValue {
-  key: string;
-  value?: string;
+  key: Buffer;
+  value?: Buffer;
   create_revision: string;
   mod_revision: string;
   lease?: string;
 }
 
 export interface RangeRequest {
-  key: string;
-  range_end?: string;
+  key: Buffer;
+  range_end?: Buffer;
   limit?: string;
   revision?: string;
 }
@@ -28,15 +29,14 @@ export interface RangeAnswer {
   more?: boolean;
 }
 
-export type EtcdCompare = { key: string; result: 'EQUAL' | 'GREATER' } & (
+export type EtcdCompare = { key: Buffer; result: 'EQUAL' | 'GREATER' } & (
   | { target: 'CREATE'; create_revision: string }
   | { target: 'MOD'; mod_revision: string }
-  | { target: 'VALUE'; value: string }
 );
 
 export type EtcdOperation =
-  | { request_put: { key: string; value: string; lease?: string } }
-  | { request_delete_range: { key: string } }
+  | { request_put: { key: Buffer; value: Buffer; lease?: string } }
+  | { request_delete_range: { key: Buffer } }
   | { request_range: RangeRequest };
 
 export interface TxnRequest {
@@ -75,11 +75,5 @@ export interface KeepAliveAnswer {
   TTL?: string;
 }
 
-/** The last line of a stream that failed; etcd 3.4 says `grpc_code`. */
-export interface StreamFailure {
-  error: { message: string; code?: number; grpc_code?: number };
-}
-
-export const encode = (text: string): string => Buffer.from(text).toString('base64');
-export const decode = (bytes: string | undefined): string =>
-  bytes === undefined ? '' : Buffer.from(bytes, 'base64').toString();
+export const encode = (text: string): Buffer => Buffer.from(text);
+export const decode = (bytes: Buffer | undefined): string => bytes?.toString() ?? '';

@@ -10,7 +10,7 @@ export const quotaBytes = 2 * 1024 * 1024 * 1024;
 const raftEntriesPerSnapshot = 10_000;
 
 export interface EtcdTls {
-  /** Files, PEM. The certificate is for server and client: members call each other, and each its own gateway. */
+  /** Files, PEM. The certificate is for server and client: members call each other. */
   certFile: string;
   keyFile: string;
   caFile: string;

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { AppError, coreErrors, errorFromBody } from '#core/errors';
 import { checkTxn } from '../../decide/check-txn.ts';
 import type { Txn } from '../../wire.ts';
-import { decode, type EtcdEvent, encode, type KeyValue, type WatchAnswer } from '../messages.ts';
+import { type EtcdEvent, encode, type KeyValue, type WatchAnswer } from '../messages.ts';
 import { judgeError } from './judge-error.ts';
 import { entryOf, keySpace, rangeOf } from './keys.ts';
 import { readCompared, readState, translateTxn } from './translate-txn.ts';
@@ -23,12 +23,12 @@ const kv = (key: string, modRevision: number, value: unknown = 1): KeyValue => (
 });
 
 /** A request as people read it. */
-const readable = (request: unknown): unknown =>
-  JSON.parse(JSON.stringify(request), (name, value) =>
-    ['key', 'value', 'range_end'].includes(name) && typeof value === 'string'
-      ? decode(value)
-      : value,
-  );
+const readable = (value: unknown): unknown => {
+  if (Buffer.isBuffer(value)) return value.toString();
+  if (Array.isArray(value)) return value.map(readable);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, readable(part)]));
+};
 
 test('a page starts after the last key and ends with the prefix', () => {
   const range = rangeOf(space, { prefix: 'k/', after: 'k/a', limit: 2, revision: 7 });

@@ -51,6 +51,10 @@ const unsentCodes = [
   'ENOTFOUND',
   'EAI_AGAIN',
   'EADDRNOTAVAIL',
+  // HTTP/2: the stream was still waiting for the connection, or had none.
+  'ERR_HTTP2_STREAM_CANCEL',
+  'ERR_HTTP2_INVALID_SESSION',
+  'ERR_HTTP2_GOAWAY_SESSION',
 ];
 
 /** `attempted` opens the message: "write: the etcd member at http://...". */

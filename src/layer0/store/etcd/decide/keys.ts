@@ -16,7 +16,7 @@ export function keySpace(prefix: string): KeySpace {
   return { data: `${prefix}data/`, life: `${prefix}life` };
 }
 
-export const encodeKey = (space: KeySpace, key: string): string => encode(space.data + key);
+export const encodeKey = (space: KeySpace, key: string): Buffer => encode(space.data + key);
 
 export interface RangeWanted {
   prefix: string;

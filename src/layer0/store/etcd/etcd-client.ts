@@ -1,14 +1,13 @@
-// Calls to etcd's members through their JSON gateway: one HTTP client a member, the next member when one fails.
+// Calls to etcd's members: one connection each, the next member when one fails.
 // A call that may have been done is sent again only when doing it twice is the same as doing it once.
 
-import { Readable } from 'node:stream';
 import type { Clock, Timer } from '#core/clock';
-import { type AppError, coreErrors, errorFromBody } from '#core/errors';
-import { createHttpClient, type HttpClient } from '#core/http-client';
-import { fromNdjson } from '#core/stream';
+import { type AppError, coreErrors } from '#core/errors';
 import { storeErrors } from '../errors.ts';
+import type { Call } from './calls.ts';
+import { Connection } from './connection.ts';
 import { judgeError } from './decide/judge-error.ts';
-import type { StreamFailure } from './messages.ts';
+import { decodeMessage, encodeMessage } from './protobuf.ts';
 
 export interface EtcdAccess {
   /** Client URLs of the members, the nearest first: the first that works is used until it fails. */
@@ -26,7 +25,7 @@ const defaultTimeoutMs = 10_000;
 /** How often a member with open streams is asked whether it still follows the cluster, milliseconds. */
 export const pulseMs = 5_000;
 /** etcd answers `no leader` at once, and ends its watches, instead of waiting for one. */
-const needsLeader = { 'grpc-metadata-hasleader': 'true' };
+const needsLeader = { hasleader: 'true' };
 
 export interface CallOptions {
   /** What is attempted, for the message. */
@@ -36,27 +35,27 @@ export interface CallOptions {
 }
 
 /** What is asked of a member with open streams; throws what ends them. */
-export type Pulse = (ask: <T>(path: string, body: unknown) => Promise<T>) => Promise<void>;
+export type Pulse = (ask: <T>(call: Call, body: object) => Promise<T>) => Promise<void>;
 
-export interface GatewayOptions extends EtcdAccess {
+export interface EtcdClientOptions extends EtcdAccess {
   clock: Clock;
 }
 
 interface Member {
   url: string;
-  http: HttpClient;
+  connection: Connection;
   streams: Set<AbortController>;
 }
 
-export class Gateway {
-  readonly #options: GatewayOptions;
+export class EtcdClient {
+  readonly #options: EtcdClientOptions;
   readonly #timeoutMs: number;
   #members: Member[] = [];
   #pulse: Pulse | undefined;
   #beat: Timer | undefined;
   #isClosed = false;
 
-  constructor(options: GatewayOptions) {
+  constructor(options: EtcdClientOptions) {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     this.setEndpoints(options.endpoints);
@@ -89,55 +88,44 @@ export class Gateway {
   }
 
   /** The answer of the first member that gives one. */
-  call<T>(path: string, body: unknown, options: CallOptions): Promise<T> {
+  call<T>(call: Call, body: object, options: CallOptions): Promise<T> {
     return this.#withMembers(options, (member, timeoutMs) =>
-      member.http.json<T>('POST', path, { body, timeoutMs, headers: needsLeader }),
+      ask<T>(member, call, body, { timeoutMs, headers: needsLeader }),
     );
   }
 
-  /** Several requests of one stream, answered by as many lines. */
-  callAll<T>(path: string, bodies: unknown[], options: CallOptions): Promise<T[]> {
-    return this.#withMembers(options, async (member, timeoutMs) => {
-      const lines: T[] = [];
-      const signal = AbortSignal.timeout(timeoutMs);
-      try {
-        for await (const line of openStream<T>(member, path, {
-          bodies,
-          signal,
-          headers: needsLeader,
-        }))
-          lines.push(line);
-        return lines;
-      } catch (error) {
-        if (!signal.aborted) throw error;
-        throw coreErrors.timeout(`${options.what}: ${member.url} took longer than ${timeoutMs} ms`);
-      }
+  /** Several requests of one stream, answered one by one. */
+  callAll<T>(call: Call, bodies: object[], options: CallOptions): Promise<T[]> {
+    const messages = bodies.map((body) => encodeMessage(call.request, body));
+    return this.#withMembers(options, async ({ connection }, timeoutMs) => {
+      const limits = { timeoutMs, headers: needsLeader };
+      const answers = await connection.call(call.path, messages, limits);
+      return answers.map((answer) => decodeMessage<T>(call.answer, answer));
     });
   }
 
   /** One member's answer, whether or not it has a leader: for what is done member by member. */
-  async callMember<T>(url: string, path: string, body: unknown, timeoutMs?: number): Promise<T> {
+  async callMember<T>(url: string, call: Call, body: object, timeoutMs?: number): Promise<T> {
     const known = this.#members.find((each) => each.url === url);
     const member = known ?? this.#open(url);
     try {
-      const options = { body, timeoutMs: timeoutMs ?? this.#timeoutMs };
-      return await member.http.json<T>('POST', path, options);
+      return await ask<T>(member, call, body, { timeoutMs: timeoutMs ?? this.#timeoutMs });
     } catch (thrown) {
-      throw judgeError(thrown, `${path}: the etcd member ${url}`).error;
+      throw judgeError(thrown, `${call.path}: the etcd member ${url}`).error;
     } finally {
-      if (!known) member.http.close();
+      if (!known) member.connection.close();
     }
   }
 
   /** Results of a stream of the preferred member, until the signal fires, quietly, or something breaks. */
-  async *stream<T>(path: string, body: unknown, options: { what: string; signal: AbortSignal }) {
+  async *stream<T>(call: Call, body: object, options: { what: string; signal: AbortSignal }) {
     const member = this.#preferred();
     const ending = new AbortController();
     const signal = AbortSignal.any([options.signal, ending.signal]);
     member.streams.add(ending);
     this.#startPulse();
     try {
-      yield* openStream<T>(member, path, { bodies: [body], signal, headers: needsLeader });
+      yield* follow<T>(member, call, { body, signal, headers: needsLeader });
       throw coreErrors.unreachable(`${options.what}: ${member.url} ended the stream`);
     } catch (error) {
       if (options.signal.aborted) return;
@@ -151,14 +139,14 @@ export class Gateway {
   }
 
   /** One member's stream, to its end. */
-  async *memberStream<T>(url: string, path: string): AsyncGenerator<T> {
+  async *memberStream<T>(url: string, call: Call): AsyncGenerator<T> {
     const member = this.#open(url);
     try {
-      yield* openStream<T>(member, path, { bodies: [{}] });
+      yield* follow<T>(member, call, { body: {} });
     } catch (thrown) {
-      throw judgeError(thrown, `${path}: the etcd member ${url}`).error;
+      throw judgeError(thrown, `${call.path}: the etcd member ${url}`).error;
     } finally {
-      member.http.close();
+      member.connection.close();
     }
   }
 
@@ -171,7 +159,7 @@ export class Gateway {
 
   async #withMembers<T>(
     { what, isRepeatable }: CallOptions,
-    ask: (member: Member, timeoutMs: number) => Promise<T>,
+    attempt: (member: Member, timeoutMs: number) => Promise<T>,
   ): Promise<T> {
     const { clock } = this.#options;
     const end = clock.monotonicMs() + this.#timeoutMs;
@@ -183,7 +171,7 @@ export class Gateway {
       // A member that does not answer leaves the others their share of the time.
       const shareMs = isRepeatable ? Math.ceil(leftMs / (members.length - index)) : leftMs;
       try {
-        return await ask(member, shareMs);
+        return await attempt(member, shareMs);
       } catch (thrown) {
         const judged = judgeError(thrown, `${what}: the etcd member ${member.url}`);
         last = judged.error;
@@ -208,7 +196,7 @@ export class Gateway {
   #open(url: string): Member {
     const { ca, cert, key } = this.#options;
     const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
-    return { url, http: createHttpClient({ baseUrl: url, ...tls }), streams: new Set() };
+    return { url, connection: new Connection({ url, ...tls }), streams: new Set() };
   }
 
   #startPulse(): void {
@@ -225,11 +213,10 @@ export class Gateway {
 
   /** A connection to a member that is frozen, cut off or gone stays open and silent: this is what ends it. */
   async #feel(member: Member): Promise<void> {
-    const { http, url } = member;
+    const { url } = member;
+    const limits = { timeoutMs: pulseMs, headers: needsLeader };
     try {
-      await this.#pulse?.((path, body) =>
-        http.json('POST', path, { body, timeoutMs: pulseMs, headers: needsLeader }),
-      );
+      await this.#pulse?.((call, body) => ask(member, call, body, limits));
     } catch (thrown) {
       const { error, isElsewhere } = judgeError(thrown, `watch: the etcd member ${url}`);
       if (isElsewhere) this.#leave(member);
@@ -244,34 +231,26 @@ function endStreams({ streams }: Member, error: Error): void {
 
 function release(member: Member, error: Error): void {
   endStreams(member, error);
-  member.http.close();
+  member.connection.close();
 }
 
-async function* openStream<T>(
-  { http }: Member,
-  path: string,
-  options: { bodies: unknown[]; signal?: AbortSignal; headers?: Record<string, string> },
+async function ask<T>(
+  { connection }: Member,
+  { path, request, answer }: Call,
+  body: object,
+  limits: { timeoutMs: number; headers?: Record<string, string> },
+): Promise<T> {
+  const [message] = await connection.call(path, [encodeMessage(request, body)], limits);
+  if (!message) throw coreErrors.unreachable(`${path}: the answer was empty`);
+  return decodeMessage<T>(answer, message);
+}
+
+async function* follow<T>(
+  { connection }: Member,
+  { path, request, answer }: Call,
+  { body, ...options }: { body: object; signal?: AbortSignal; headers?: Record<string, string> },
 ): AsyncGenerator<T> {
-  const { bodies, signal, headers } = options;
-  const payload = Buffer.from(bodies.map((body) => JSON.stringify(body)).join(''));
-  // With its length: etcd's gateway then has all of it before it answers, and drops none.
-  const framing = { 'content-type': 'application/json', 'content-length': `${payload.length}` };
-  const response = await http.raw('POST', path, {
-    bodyStream: Readable.from([payload]),
-    headers: { ...headers, ...framing },
-    signal,
-  });
-  try {
-    for await (const line of fromNdjson<{ result: T } | StreamFailure>(response)) {
-      if ('error' in line) throw failureOf(line, path);
-      yield line.result;
-    }
-  } finally {
-    response.destroy();
-  }
-}
-
-function failureOf({ error }: StreamFailure, path: string): AppError {
-  const code = String(error.code ?? error.grpc_code ?? 2);
-  return errorFromBody({ code, message: error.message }, 503, path);
+  const messages = [encodeMessage(request, body)];
+  for await (const message of connection.exchange(path, messages, options))
+    yield decodeMessage<T>(answer, message);
 }
