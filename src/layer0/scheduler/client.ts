@@ -5,7 +5,7 @@ import { newId } from '#core/ids';
 import { type JobStatus, statusKey } from '#layer0/host/wire';
 import type { Compare, Entry, Operation, Store } from '#layer0/store/client';
 import { schedulerErrors } from './errors.ts';
-import { isEnded, stateOf } from './state.ts';
+import { isEnded, stateOf, waitsFor } from './state.ts';
 import {
   appClaimKey,
   type Claim,
@@ -32,6 +32,8 @@ export interface EphemeralRequest {
   priority?: number;
   placement?: Job['placement'];
   rules?: PlacementRules;
+  /** One of your own instead of ours. */
+  scheduler?: string;
   /** Written in the transaction that makes the job: what its owner says about it. */
   alongside?: (job: string) => Operation[];
 }
@@ -104,7 +106,8 @@ class StoreSchedulerClient implements SchedulerClient {
       const job: Job = {
         ...{ id, kind: 'ephemeral', index, priority, placement },
         ...rest,
-        pendingReason: 'not looked at yet',
+        pendingReason:
+          request.scheduler === undefined ? 'not looked at yet' : waitsFor(request.scheduler),
         desired: 'up',
         createdAt: this.#clock.now(),
       };

@@ -9,7 +9,7 @@ import type { Job } from './wire.ts';
 /** What placement reads of a job, written or only planned. */
 export type Claimant = Pick<
   Job,
-  'app' | 'release' | 'type' | 'spec' | 'isOnePerHost' | 'placement' | 'rules'
+  'app' | 'release' | 'type' | 'spec' | 'isOnePerHost' | 'placement' | 'rules' | 'scheduler'
 >;
 
 /** The part of a host that is no number. */

@@ -45,6 +45,11 @@ export function matchesConstraint(has: Record<string, string>, constraint: Const
   }
 }
 
+/** The reason of a job that a scheduler of somebody's own is to place. */
+export function waitsFor(scheduler: string): string {
+  return `waits for scheduler ${scheduler}`;
+}
+
 /** Ports that a job takes from its host, as `80/tcp`. */
 export function hostPortsOf(spec: JobSpec): string[] {
   if (spec.network !== 'host') return [];

@@ -152,6 +152,13 @@ export const placementRulesSchema = Type.Object({
 
 export type PlacementRules = Static<typeof placementRulesSchema>;
 
+/** Of process types and jobs; see examples/own-scheduler. */
+const ownScheduler = Type.String({
+  minLength: 1,
+  maxLength: 63,
+  description: 'Name of a scheduler of your own that places it; absent: one of ours does.',
+});
+
 export const formationSchema = Type.Object({
   app: Type.String(),
   appName: Type.String({ description: 'Names in discovery: `web.<appName>`.' }),
@@ -167,6 +174,7 @@ export const formationSchema = Type.Object({
       }),
       placement: oneOf('spread', 'binpack'),
       rules: Type.Optional(placementRulesSchema),
+      scheduler: Type.Optional(ownScheduler),
       spec: jobSpecSchema,
     }),
   ),
@@ -194,6 +202,7 @@ export const jobSchema = Type.Object({
     Type.Boolean({ description: 'Never two of its release and type on one host.' }),
   ),
   rules: Type.Optional(placementRulesSchema),
+  scheduler: Type.Optional(ownScheduler),
   pendingReason: Type.Optional(
     Type.String({
       description: 'Why it is not placed, for people: `no host matches tag disk=ssd (2 hosts)`.',

@@ -31,6 +31,7 @@ export interface ScaleResult extends Size {
   cpuSeconds: number;
   commits: number;
   conflicts: number;
+  /** Of the processor: what others on the machine do is not in it. */
   decisionP99Ms: number;
   /** Services with more than one job difference between two hosts. */
   unevenServices: number;
@@ -100,9 +101,10 @@ function decisionP99Ms({ state }: ScaleCluster, workload: Workload, random: Rand
   const times = Array.from({ length: timedDecisions }, (_, place) => {
     const { spec, placement } = pick(workload.formations, random).processes.web ?? never();
     const job = aJob({ app: `app-new-${place}`, spec, placement });
-    const startedAt = performance.now();
+    const startedAt = process.threadCpuUsage();
     placeJob(new PlanBoard(state), job, context.limits);
-    return performance.now() - startedAt;
+    const { user, system } = process.threadCpuUsage(startedAt);
+    return (user + system) / 1000;
   });
   return times.sort((a, b) => a - b)[Math.floor(timedDecisions * 0.99)] ?? 0;
 }

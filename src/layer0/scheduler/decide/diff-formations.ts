@@ -4,7 +4,7 @@
 import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
 import type { ClusterState, KnownFormation, KnownJob } from '../cluster-state.ts';
 import type { Claimant, KnownHost } from '../host-index.ts';
-import { groupOf, isEnded, matchesConstraint, matchesTags } from '../state.ts';
+import { groupOf, isEnded, matchesConstraint, matchesTags, waitsFor } from '../state.ts';
 import { appClaimKey, type Formation, formationKey, type Job } from '../wire.ts';
 import { isLost } from './lost-hosts.ts';
 import { type Placement, placeJob } from './place-job.ts';
@@ -146,6 +146,7 @@ class AppDiff {
 
   /** The board only gets fuller: what one of a group was refused for, the next ones are too. */
   #place(job: Claimant): Placement {
+    if (job.scheduler !== undefined) return { pendingReason: waitsFor(job.scheduler) };
     const group = groupOf(job);
     const refused = this.#refused.get(group);
     if (refused) return refused;
@@ -210,7 +211,7 @@ function isRemovable({ job, host, status }: KnownJob): boolean {
 function newJob(
   formation: Formation,
   type: string,
-  { spec, placement, isOnePerHost, rules }: Process,
+  { spec, placement, isOnePerHost, rules, scheduler }: Process,
 ): Omit<NewJob, 'index'> {
   const { app, appName, release, releaseVersion, priority } = formation;
   return {
@@ -218,6 +219,7 @@ function newJob(
     ...{ app, appName, release, releaseVersion, type, spec, priority, placement },
     ...(isOnePerHost ? { isOnePerHost } : {}),
     ...(rules ? { rules } : {}),
+    ...(scheduler === undefined ? {} : { scheduler }),
     desired: 'up',
   };
 }

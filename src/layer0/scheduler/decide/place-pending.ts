@@ -46,6 +46,7 @@ function waiting(state: ClusterState, kind: Job['kind'], { from, below }: Priori
   const jobs: Job[] = [];
   for (const id of state.pending[kind]) {
     const job = state.jobs.get(id)?.job;
+    if (job?.scheduler !== undefined) continue;
     if (job?.desired === 'up' && job.priority >= from && job.priority < below) jobs.push(job);
   }
   return jobs;
