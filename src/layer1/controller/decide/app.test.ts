@@ -165,14 +165,23 @@ describe('a running deployment', () => {
 
   test('is rolled back when nothing gets healthy in its time and the slack', () => {
     const waiting = fresh({ state: 'starting', isHealthy: false, reason: 'connection refused' });
-    const late = running([waiting], { now: now + 91_001 });
+    const late = running([waiting], { now: now + 90_001 });
     const [step] = decide(late);
     assert.ok(step?.type === 'roll-back');
     assert.match(
       step.reason,
-      /v2 was not healthy within 91 s: web.2 is starting \(connection refused\)/,
+      /v2 was not healthy within 90 s: web.2 is starting \(connection refused\)/,
     );
-    assert.deepEqual(decide({ ...late, now: now + 91_000 }), []);
+    assert.deepEqual(decide({ ...late, now: now + 90_000 }), []);
+  });
+
+  test('has all the time that it needs to be steady once all of it is healthy', () => {
+    const late = { now: now + 100_000 };
+    assert.deepEqual(decide(running([fresh({ healthyForMs: 400 })], late)), []);
+    const [step] = decide(running([fresh({})], late));
+    assert.ok(step?.type === 'scale' && step.release === 'rel-1');
+    const alone = running([fresh({})], { ...late, formations: [aFormation(2, 1)] });
+    assert.deepEqual(decide(alone), [{ type: 'complete', deployment: 'dep-2' }]);
   });
 
   test('says why it waits for a place', () => {

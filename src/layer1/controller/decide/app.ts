@@ -107,8 +107,8 @@ function decideRollback(view: AppView, deployment: Deployment, options: DecideOp
   if (deployment.oldRelease !== undefined && !shape) return { steps: [] };
   const { steps, isDone } = move(view, deployment, shape, options);
   if (isDone) return { steps: [{ type: 'fail', deployment: deployment.id, reason }] };
-  if (shape && isOver(view, shape, deployment, options)) {
-    const also = `${reason}; v${shape.version} is not healthy either: ${sickest(view, shape, options)}`;
+  if (shape && isOver(view, shape, deployment, options) && !isHealthyWhole(view, shape)) {
+    const also = `${reason}; v${shape.version} is not healthy either: ${sickest(view, shape)}`;
     return { steps: [{ type: 'fail', deployment: deployment.id, reason: also }] };
   }
   return { steps, againMs: shape ? nextLook(view, shape, options) : longestLookMs };
@@ -159,28 +159,33 @@ function failureOf(
     if (failures >= maxFailedAttempts && !isHealthy(job, shape, view.now))
       return `${job.name} failed ${failures} times: ${job.reason ?? 'no reason was given'}`;
   }
-  if (!isOver(view, shape, deployment, options)) return undefined;
+  if (!isOver(view, shape, deployment, options) || isHealthyWhole(view, shape)) return undefined;
   const waitedS = Math.round((view.now - deployment.progressAt) / 1000);
-  return `v${shape.version} was not healthy within ${waitedS} s: ${sickest(view, shape, options)}`;
+  return `v${shape.version} was not healthy within ${waitedS} s: ${sickest(view, shape)}`;
 }
 
 function isOver(
   view: AppView,
   shape: ReleaseShape,
   deployment: Deployment,
-  { deploySlackMs, deploySteadyMs }: DecideOptions,
+  { deploySlackMs }: DecideOptions,
 ): boolean {
   const longest = Math.max(0, ...Object.values(shape.types).map((type) => type.startTimeoutMs));
-  return view.now - deployment.progressAt > longest + deploySteadyMs + deploySlackMs;
+  return view.now - deployment.progressAt > longest + deploySlackMs;
 }
 
 function steadyBy({ now }: AppView, { deploySteadyMs }: DecideOptions) {
   return { now, steadyMs: deploySteadyMs };
 }
 
-function sickest(view: AppView, shape: ReleaseShape, options: DecideOptions): string {
-  const by = steadyBy(view, options);
-  const sick = wantedJobs(view, shape).find((job) => !isSteady(job, shape, by));
+/** All of its formation is healthy: it gets steady, or fails, in a time of its own. */
+function isHealthyWhole(view: AppView, shape: ReleaseShape): boolean {
+  const asked = Object.values(countsOf(view, shape.id)).filter(({ quantity }) => quantity > 0);
+  return asked.length > 0 && asked.every(({ quantity, healthy }) => healthy >= quantity);
+}
+
+function sickest(view: AppView, shape: ReleaseShape): string {
+  const sick = wantedJobs(view, shape).find((job) => !isHealthy(job, shape, view.now));
   if (!sick) return 'its jobs were not made';
   return `${sick.name} is ${sick.state}${sick.reason === undefined ? '' : ` (${sick.reason})`}`;
 }
