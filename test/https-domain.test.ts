@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
+import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { connectApi } from './cluster/load-app.ts';
@@ -51,6 +53,20 @@ describe('a domain of its own', () => {
     const page = await ask(app, ca);
     assert.deepEqual([page.status, page.body], [200, 'before the move']);
     assert.equal((await ask('api', ca, '/apps')).status, 401);
+  });
+
+  test('speaks HTTP/2 to whoever asks for it, on one connection for many requests', async () => {
+    const ca = await machine.must('cat /var/lib/gantry/ca/ca.crt');
+    const servername = `${app}.${domain}`;
+    const session = connectHttp2(`https://${machine.address}`, { ca, servername });
+    const get = async () => {
+      const stream = session.request({ ':path': '/', ':authority': servername });
+      return await text(stream.setEncoding('utf8'));
+    };
+    const bodies = await Promise.all(Array.from({ length: 20 }, get));
+    assert.equal(session.alpnProtocol, 'h2');
+    session.close();
+    assert.deepEqual([...new Set(bodies)], ['before the move']);
   });
 
   test('sends plain HTTP of the API and git to HTTPS', async () => {
