@@ -63,9 +63,8 @@ test('a folder that was restored from a copy begins a new incarnation, and follo
     ['k/a'],
   );
   assert.deepEqual(revision, { incarnation: restored.incarnation, revision: from.revision });
-  await assert.rejects(restored.watch('k/', { from }).next(), (error: unknown) =>
-    hasCode(error, 'store.compacted'),
-  );
+  const watching = restored.watch('k/', { from })[Symbol.asyncIterator]().next();
+  await assert.rejects(watching, (error: unknown) => hasCode(error, 'store.compacted'));
   await restored.close();
   const again = await open();
   assert.equal(again.incarnation, restored.incarnation);
