@@ -19,7 +19,7 @@ import {
 } from '#layer0/discovery/index';
 import { hostSettings } from '#layer0/host/config';
 import { registerHostRoutes } from '#layer0/host/http';
-import { createDockerRuntime, createHost, type Host } from '#layer0/host/index';
+import { createDockerRuntime, createHost, createLoadMeter, type Host } from '#layer0/host/index';
 import { registerImageRoutes } from '#layer0/images/http';
 import { createImages, type Images } from '#layer0/images/index';
 import {
@@ -155,6 +155,7 @@ async function createParts(
     {
       ...{ runtime, store, network, discovery, dns, sealKey, clock, random, log: log('host') },
       fetchImage: (image) => images.ensure(image),
+      load: createLoadMeter(),
     },
     hostConfig,
   );

@@ -14,6 +14,7 @@ import { type HostConfig, startsPerCore } from './config.ts';
 import { EngineView } from './engine-view.ts';
 import { createProbe, type Probe } from './health/probe.ts';
 import { Prober } from './health/prober.ts';
+import type { LoadMeter } from './load.ts';
 import { Agent } from './loop.ts';
 import { createPortBook, type IsPortFree } from './ports.ts';
 import { HostRegistration } from './registration.ts';
@@ -25,6 +26,7 @@ import { JobStreams } from './streams.ts';
 import type { DnsReport, JobStatus, UnknownContainers } from './wire.ts';
 
 export { type HostConfig, hostSettings } from './config.ts';
+export { createLoadMeter, type LoadMeter } from './load.ts';
 export { createDockerRuntime } from './runtime/docker/docker-runtime.ts';
 export { createSeal, loadSealKey, type Seal } from './seal.ts';
 
@@ -45,6 +47,8 @@ export interface HostDeps {
   probe?: Probe;
   isPortFree?: IsPortFree;
   bootId?: () => Promise<string>;
+  /** Absent: the host does not say how busy it is. */
+  load?: LoadMeter;
   /** Called after each step of each job: what throws here fails the pass, as a crash would. */
   onStep?: ActDeps['onStep'];
   /** Brings an image here from another machine; false when none has it. */

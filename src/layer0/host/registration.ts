@@ -1,4 +1,5 @@
 // Makes the machine known: its record, a key that lives as long as the agent's lease, and an instance of service `host`.
+// Under the same lease it says how busy it is.
 
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '#core/clock';
@@ -9,8 +10,9 @@ import { createLoop, type Loop, type LoopStatus } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
 import type { Store } from '#layer0/store/client';
 import { aliveTtlMs, type HostConfig } from './config.ts';
+import type { LoadMeter } from './load.ts';
 import type { Runtime } from './runtime/runtime.ts';
-import { type Host, hostAlivePrefix, hostKey } from './wire.ts';
+import { type Host, type HostLoad, hostAlivePrefix, hostKey, hostLoadPrefix } from './wire.ts';
 
 export interface RegistrationDeps {
   store: Store;
@@ -21,7 +23,13 @@ export interface RegistrationDeps {
   log: Log;
   /** Instead of asking the kernel. */
   bootId?: () => Promise<string>;
+  /** Absent: the host says nothing about it. */
+  load?: LoadMeter;
 }
+
+/** Told again after this long, and when it has changed by so much: ten thousand hosts may share a store. */
+const loadEveryMs = 30_000;
+const loadStepPercent = 10;
 
 const service = 'host';
 
@@ -32,6 +40,8 @@ export class HostRegistration {
   #lease: string | undefined;
   #host: Host | undefined;
   #bootId = 'unknown';
+  /** What was said last, and under which lease. */
+  #said: { busyPercent: number; atMs: number; lease: string } | undefined;
 
   constructor(deps: RegistrationDeps, config: HostConfig) {
     this.#deps = deps;
@@ -69,7 +79,7 @@ export class HostRegistration {
 
   async #pass(): Promise<void> {
     if (this.#lease !== undefined && !(await this.#keepAlive(this.#lease))) this.#lease = undefined;
-    if (this.#lease !== undefined && this.#host) return;
+    if (this.#lease !== undefined && this.#host) return await this.#tellLoad(this.#lease);
     const host = await this.#describe();
     const { store, discovery } = this.#deps;
     const lease = this.#lease ?? (await store.grantLease(aliveTtlMs)).id;
@@ -93,6 +103,20 @@ export class HostRegistration {
       createdAt: host.registeredAt,
       metadata: { name: host.name, version: host.version },
     });
+  }
+
+  async #tellLoad(lease: string): Promise<void> {
+    const { store, clock, load } = this.#deps;
+    if (!load) return;
+    const value: HostLoad = { busyPercent: load.busyPercent() };
+    const atMs = clock.monotonicMs();
+    if (this.#said?.lease === lease) {
+      if (atMs - this.#said.atMs < loadEveryMs) return;
+      if (Math.abs(value.busyPercent - this.#said.busyPercent) < loadStepPercent) return;
+    }
+    const put = `${hostLoadPrefix}${this.#config.hostId}`;
+    await store.txn({ compare: [], operations: [{ put, value, lease }] });
+    this.#said = { ...value, atMs, lease };
   }
 
   async #keepAlive(lease: string): Promise<boolean> {

@@ -1,0 +1,67 @@
+// What a host says about how busy it is, and how often.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FakeClock } from '#core/fake-clock';
+import { silentLog } from '#core/log';
+import { seededRandom } from '#core/random';
+import { createMemoryStore } from '#layer0/store/fake';
+import { createLoadMeter } from './load.ts';
+import { HostRegistration } from './registration.ts';
+
+const revision1 = { incarnation: 'inc-1', revision: 1 };
+const idle = { idleMs: 0, busyMs: 0, freeBytes: 80, totalBytes: 100 };
+
+test('busy is the larger of processor and memory, and a burst counts in part', () => {
+  let now = idle;
+  const meter = createLoadMeter(() => now);
+  now = { ...now, idleMs: 100 };
+  assert.equal(meter.busyPercent(), 20, 'memory');
+  now = { ...now, busyMs: 100 };
+  assert.equal(meter.busyPercent(), 30, 'three tenths of a burst');
+  now = { ...now, freeBytes: 5 };
+  assert.equal(meter.busyPercent(), 95);
+});
+
+test('a host says how busy it is when it has changed, not each time, and it goes with its lease', async (t) => {
+  const clock = new FakeClock();
+  const random = seededRandom(1);
+  const store = createMemoryStore({ clock, random });
+  let busyPercent = 40;
+  const registration = new HostRegistration(
+    {
+      ...{ store, clock, random, log: silentLog, bootId: async () => 'boot-1' },
+      runtime: {
+        info: async () => ({
+          version: '1',
+          apiVersion: '1',
+          dataRoot: '/',
+          memoryBytes: 1,
+          cpus: 1,
+        }),
+      },
+      discovery: { register: async () => revision1, deregister: async () => undefined },
+      load: { busyPercent: () => busyPercent },
+    },
+    {
+      ...{ hostId: 'h1', clusterId: 'c1', name: 'h1', address: '127.0.0.1', home: '/x' },
+      ...{ version: '1', portMin: 1, portMax: 2, memoryReserveBytes: 0 },
+    },
+  );
+  t.after(() => store.close());
+  const said = async () => (await store.get('host/load/h1'))?.value;
+  const revisionOf = async () => (await store.get('host/load/h1'))?.modRevision;
+  await registration.start();
+  await clock.advance(60_000);
+  assert.deepEqual(await said(), { busyPercent: 40 });
+  const revision = await revisionOf();
+  busyPercent = 45;
+  await clock.advance(60_000);
+  assert.equal(await revisionOf(), revision, 'a little more is not told');
+  busyPercent = 80;
+  await clock.advance(60_000);
+  assert.deepEqual(await said(), { busyPercent: 80 });
+  await registration.stop();
+  await clock.advance(60_000);
+  assert.equal(await said(), undefined);
+});
