@@ -45,7 +45,7 @@ export function createBuilder(deps: BuilderDeps, config: BuilderConfig): Builder
       const timer = deps.clock.timer(request.timeoutMs, () =>
         overtime.abort(
           builderErrors.timeout(
-            `the build of ${request.appName} took longer than ${Math.round(request.timeoutMs / 1000)} s and was ended`,
+            `the build of ${request.appName} took longer than ${Math.round(request.timeoutMs / 1000)} s and was ended; its output says how far it came, and GANTRY_BUILD_TIMEOUT_MS is the limit`,
           ),
         ),
       );

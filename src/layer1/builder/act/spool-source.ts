@@ -51,7 +51,7 @@ async function writeLimited(
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
       if (bytes <= maxBytes) return done(null, chunk);
-      const limitMb = Math.floor(maxBytes / 1024 / 1024);
+      const limitMb = Math.round((maxBytes * 10) / 1024 / 1024) / 10;
       done(
         builderErrors.sourceTooLarge(
           `the source is larger than ${limitMb} MB: keep large files out of the repository`,
