@@ -77,7 +77,7 @@ export function isSameJson(a: unknown, b: unknown): boolean {
 }
 
 /** Readers share one copy, so nobody may change it. */
-function frozen(value: unknown): unknown {
+export function frozen(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   for (const part of Object.values(value)) frozen(part);
   return Object.freeze(value);

@@ -1,5 +1,5 @@
 // The store on etcd: every promise of the interface is one of etcd's own, and what differs is translated in decide/.
-// This process keeps nothing but connections and the life of the store that it has read.
+// This process keeps connections, the life of the store that it has read, and the last batches of what it watches.
 
 import type { Clock } from '#core/clock';
 import { toAppError } from '#core/errors';
@@ -9,7 +9,8 @@ import type { ElectOptions, Leadership, ListOptions, Store, WatchOptions } from 
 import { type CheckedTxn, checkKey, checkPrefix, checkTtl, checkTxn } from '../decide/check-txn.ts';
 import { campaign } from '../election.ts';
 import { storeErrors } from '../errors.ts';
-import type { Entry, Lease, Revision, Snapshot, Txn, TxnResult, WatchBatch } from '../wire.ts';
+import { maxWatchers } from '../watch-hub.ts';
+import type { Entry, Lease, Snapshot, Txn, TxnResult, WatchBatch } from '../wire.ts';
 import { calls } from './calls.ts';
 import { encodeKey, entryOf, type KeySpace, keySpace, rangeOf } from './decide/keys.ts';
 import {
@@ -32,6 +33,7 @@ import {
   type TxnRequest,
   type WatchAnswer,
 } from './messages.ts';
+import { type SizedBatch, WatchShare } from './watch-share.ts';
 
 export interface EtcdStoreOptions extends EtcdAccess {
   clock: Clock;
@@ -46,6 +48,8 @@ export interface EtcdStoreStatus {
   /** The latest that an answer named. */
   revision: number;
   watchers: number;
+  /** Of etcd, that the watchers share. */
+  streams: number;
   /** Client URLs of the members, the one in use first. */
   endpoints: string[];
 }
@@ -60,8 +64,6 @@ export interface EtcdStore extends Store {
 
 /** Entries read per request of a list. */
 const pageEntries = 500;
-/** Most watches at a time: each is a connection. */
-export const maxWatches = 5_000;
 /** Rounds of a transaction whose compared values change under it. */
 const maxRounds = 20;
 
@@ -90,6 +92,9 @@ class ClusterStore implements EtcdStore {
   #life: Promise<Life> | undefined;
   #incarnation: string;
   #revision = 0;
+  #watchers = 0;
+  /** By prefix. */
+  readonly #shares = new Map<string, WatchShare>();
 
   constructor(deps: Deps, life: Life) {
     this.#deps = deps;
@@ -104,7 +109,7 @@ class ClusterStore implements EtcdStore {
   status(): EtcdStoreStatus {
     const { endpoints, streams } = this.client;
     const [incarnation, revision] = [this.#incarnation, this.#revision];
-    return { incarnation, revision, watchers: streams, endpoints };
+    return { incarnation, revision, watchers: this.#watchers, streams, endpoints };
   }
 
   async get<T>(key: string): Promise<Entry<T> | undefined> {
@@ -165,26 +170,71 @@ class ClusterStore implements EtcdStore {
       ? AbortSignal.any([options.signal, this.#closing.signal])
       : this.#closing.signal;
     if (signal.aborted) return;
-    const { incarnation, clusterId } = await this.#readLife();
-    if (from.incarnation !== incarnation || from.revision < 1) throw this.#forgotten(prefix, from);
-    if (this.client.streams >= maxWatches)
-      throw storeErrors.overloaded(`watch ${prefix}: ${maxWatches} watches are the limit`);
-    const batches = new WatchBatches<T>(this.#space, from.revision);
+    const life = await this.#readLife();
+    if (from.incarnation !== life.incarnation || from.revision < 1)
+      throw this.#forgotten(prefix, from.revision);
+    if (this.#watchers >= maxWatchers)
+      throw storeErrors.overloaded(`watch ${prefix}: ${maxWatchers} watchers are the limit`);
+    this.#watchers++;
+    try {
+      const position = yield* this.#readShared<T>(prefix, from.revision, { life, signal });
+      for await (const { batch } of this.#follow(prefix, position, { life, signal }))
+        yield batch as WatchBatch<T>;
+    } finally {
+      this.#watchers--;
+    }
+  }
+
+  /** Reads with the others of the prefix for as long as it keeps up; how far it came. */
+  async *#readShared<T>(
+    prefix: string,
+    position: number,
+    { life, signal }: { life: Life; signal: AbortSignal },
+  ): AsyncGenerator<WatchBatch<T>, number> {
+    let share = this.#shares.get(prefix);
+    if (!share) {
+      const follow = (end: AbortSignal) => this.#follow(prefix, position, { life, signal: end });
+      const made = new WatchShare(position, follow, () => this.#forget(prefix, made));
+      this.#shares.set(prefix, made);
+      share = made;
+    }
+    if (!share.covers(position)) return position;
+    share.readers++;
+    try {
+      return yield* share.read(position, signal) as AsyncGenerator<WatchBatch<T>, number>;
+    } finally {
+      share.readers--;
+      if (share.readers === 0) {
+        this.#forget(prefix, share);
+        share.close();
+      }
+    }
+  }
+
+  #forget(prefix: string, share: WatchShare): void {
+    if (this.#shares.get(prefix) === share) this.#shares.delete(prefix);
+  }
+
+  /** A stream of etcd's own, of commits after a revision. */
+  async *#follow(
+    prefix: string,
+    from: number,
+    { life, signal }: { life: Life; signal: AbortSignal },
+  ): AsyncGenerator<SizedBatch> {
+    const { incarnation, clusterId } = life;
+    const batches = new WatchBatches(this.#space, from);
     const { key, range_end } = rangeOf(this.#space, { prefix });
     const create_request = {
       key,
       range_end,
       // The last commit that the reader knows comes again, so that one whose history is gone is refused.
-      start_revision: String(from.revision),
+      start_revision: String(from),
       prev_kv: true,
       progress_notify: true,
       fragment: true,
     };
-    const stream = this.client.stream<WatchAnswer>(
-      calls.watch,
-      { create_request },
-      { what: `watch ${prefix}`, signal },
-    );
+    const options = { what: `watch ${prefix}`, signal };
+    const stream = this.client.stream<WatchAnswer>(calls.watch, { create_request }, options);
     for await (const answer of stream) {
       this.#observe(answer.header);
       if (answer.header.cluster_id !== clusterId || answer.compact_revision !== undefined)
@@ -193,8 +243,8 @@ class ClusterStore implements EtcdStore {
         throw storeErrors.unavailable(`watch ${prefix}: etcd ended it: ${answer.cancel_reason}`);
       const complete = batches.take(answer);
       if (complete === 'incomplete') throw this.#forgotten(prefix, from);
-      for (const { revision, events } of complete)
-        yield { revision: { incarnation, revision }, events };
+      for (const { revision, events, bytes } of complete)
+        yield { batch: { revision: { incarnation, revision }, events }, bytes };
     }
   }
 
@@ -329,7 +379,7 @@ class ClusterStore implements EtcdStore {
     return storeErrors.conflict(`${what}: of another incarnation of the store, read again`);
   }
 
-  #forgotten(prefix: string, { revision }: Revision): Error {
+  #forgotten(prefix: string, revision: number): Error {
     const detail = { incarnation: this.#incarnation, revision: this.#revision };
     return storeErrors.compacted(
       `watch ${prefix} from revision ${revision}: the history does not hold it, list again`,

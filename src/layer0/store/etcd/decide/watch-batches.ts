@@ -1,5 +1,6 @@
 // The lines of etcd's watch as our batches: all events of one commit together, whichever lines they came in.
 
+import { frozen } from '../../decide/evaluate.ts';
 import type { Entry, WatchEvent } from '../../wire.ts';
 import type { EtcdEvent, WatchAnswer } from '../messages.ts';
 import { entryOf, type KeySpace } from './keys.ts';
@@ -7,6 +8,8 @@ import { entryOf, type KeySpace } from './keys.ts';
 export interface CommitEvents<T> {
   revision: number;
   events: WatchEvent<T>[];
+  /** Of the values. */
+  bytes: number;
 }
 
 export class WatchBatches<T> {
@@ -30,7 +33,8 @@ export class WatchBatches<T> {
       const event = eventOf<T>(this.#space, etcdEvent);
       if (!event) return 'incomplete';
       if (this.#open && this.#open.revision !== revision) this.#close(complete);
-      this.#open ??= { revision, events: [] };
+      this.#open ??= { revision, events: [], bytes: 0 };
+      this.#open.bytes += (etcdEvent.kv.value ?? etcdEvent.prev_kv?.value)?.length ?? 0;
       this.#open.events.push(event);
     }
     if (answer.fragment) return complete;
@@ -38,7 +42,7 @@ export class WatchBatches<T> {
     const revision = Number(answer.header.revision ?? 0);
     if (isProgress(answer) && revision > this.#told) {
       this.#told = revision;
-      complete.push({ revision, events: [] });
+      complete.push({ revision, events: [], bytes: 0 });
     }
     return complete;
   }
@@ -61,5 +65,7 @@ function eventOf<T>(
 ): WatchEvent<T> | undefined {
   const entry: Entry<T> | undefined =
     type === 'DELETE' ? before && entryOf<T>(space, before) : entryOf<T>(space, kv);
+  // Watchers share it.
+  if (entry) frozen(entry.value);
   return entry && { type: type === 'DELETE' ? 'delete' : 'put', key: entry.key, entry };
 }
