@@ -114,6 +114,28 @@ test('one per host follows the hosts that match, and leaves those that are away 
   assert.deepEqual(told(diff({ hosts, formations, jobs }, graceOver)), ['create 2 on h2']);
 });
 
+test('one per host heeds constraints, and the rules go with the job', () => {
+  const rules = { constraints: [{ tag: 'edge', operator: 'absent' as const }] };
+  const formations = [aFormation({ processes: { web: aProcess({ isOnePerHost: true, rules }) } })];
+  const hosts = [{ id: 'h1', tags: { edge: 'yes' } }, { id: 'h2' }, { id: 'h3' }];
+  const steps = diff({ hosts, formations });
+  assert.deepEqual(told(steps), ['create 1 on h2', 'create 2 on h3']);
+  for (const step of steps)
+    assert.deepEqual(step.kind === 'create' ? step.job.rules : undefined, rules);
+});
+
+test('a process type with a scheduler of its own gets jobs without a place, and keeps those on a lost host', () => {
+  const formations = [
+    aFormation({ processes: { web: aProcess({ quantity: 2, scheduler: 'mine' }) } }),
+  ];
+  const hosts = [{ id: 'h1', isAway: true }, { id: 'h2' }];
+  const jobs = [{ host: 'h1', scheduler: 'mine' }];
+  const steps = diff({ hosts, formations, jobs }, graceOver);
+  assert.deepEqual(told(steps), ['create 2 on none']);
+  const [step] = steps;
+  assert.equal(step?.kind === 'create' && step.job.pendingReason, 'waits for scheduler mine');
+});
+
 test('jobs without a formation and without a host record end when nothing is left to say so', () => {
   const steps = diff({ hosts: h1, jobs: [{ host: 'h9', desired: 'down' }] });
   assert.deepEqual(told(steps), ['remove job-1']);
