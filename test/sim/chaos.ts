@@ -122,7 +122,7 @@ export class Chaos {
   }
 
   #jumpClock(): void {
-    this.#sim.wallOffsetMs += Math.floor(longestJumpMs * (2 * this.#sim.random() - 1));
+    this.#sim.setWall(Math.floor(longestJumpMs * (2 * this.#sim.random() - 1)));
     this.#sim.say(`wall clocks are ${this.#sim.wallOffsetMs} ms off`);
   }
 

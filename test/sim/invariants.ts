@@ -38,7 +38,8 @@ export class Invariants {
   readonly #awaySince = new Map<string, number>();
   readonly #appAt = new Map<string, number>();
   readonly #statusAt = new Map<string, number>();
-  readonly #startedAt = new Map<string, number>();
+  /** Of each container, when it was started, and how old it ever looked by a wall clock that was set since. */
+  readonly #started = new Map<string, { atMs: number; wallAt: number; lookedMs: number }>();
 
   constructor(world: Observed) {
     this.#world = world;
@@ -58,7 +59,8 @@ export class Invariants {
 
   /** After a container was started: is it the only one of its job and of its address? */
   async started(machine: Machine, containerId: string): Promise<void> {
-    this.#startedAt.set(containerId, this.#world.now());
+    const at = { atMs: this.#world.now(), wallAt: this.#world.wallNow() };
+    this.#started.set(`${machine.id}/${containerId}`, { ...at, lookedMs: 0 });
     const container = await machine.runtime.inspect(containerId);
     const job = container?.labels['gantry.job'];
     for (const other of this.#world.machines())
@@ -80,7 +82,7 @@ export class Invariants {
     const status = this.#statusOf(job.id);
     const isOldAttempt = Number(container.labels['gantry.attempt']) < (status?.attempt ?? 1);
     if (isOldAttempt || status?.state === 'stopping') return;
-    if (this.#isGivingUp(container)) return;
+    if (this.#isGivingUp(machine, container)) return;
     throw new Broken(`${how} of a container of ${job.id}, which nobody asked to stop`);
   }
 
@@ -88,9 +90,20 @@ export class Invariants {
    * An attempt that does not become healthy is ended by its host; the status may still be on its way. A host that has
    * just begun has only the wall clock to go by.
    */
-  #isGivingUp({ id, startedAt = 0 }: { id: string; startedAt?: number }): boolean {
-    const sinceMs = this.#world.now() - (this.#startedAt.get(id) ?? this.#world.now());
-    return Math.max(sinceMs, this.#world.wallNow() - startedAt) >= startTimeoutMs;
+  #isGivingUp(
+    machine: Machine,
+    { id, startedAt = 0 }: { id: string; startedAt?: number },
+  ): boolean {
+    const { now, wallNow } = this.#world;
+    const started = this.#started.get(`${machine.id}/${id}`);
+    const { atMs, lookedMs } = started ?? { atMs: now(), lookedMs: 0 };
+    return Math.max(now() - atMs, lookedMs, wallNow() - startedAt) >= startTimeoutMs;
+  }
+
+  /** Before the wall clock is set: a host may have looked at it until now. */
+  wallChanges(): void {
+    for (const started of this.#started.values())
+      started.lookedMs = Math.max(started.lookedMs, this.#world.wallNow() - started.wallAt);
   }
 
   #alive(host: string, { after }: Change): void {

@@ -92,6 +92,12 @@ export class Simulation {
     );
   }
 
+  /** Sets the wall clocks of all machines by so much. */
+  setWall(byMs: number): void {
+    this.#invariants.wallChanges();
+    this.wallOffsetMs += byMs;
+  }
+
   async run(): Promise<SimulationResult> {
     try {
       const users = new Users(this);
