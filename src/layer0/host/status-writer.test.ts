@@ -51,6 +51,22 @@ test('a status is written also when the record changes on the way', async () => 
   assert.equal((await settle())?.state, 'up');
 });
 
+test('a status is written also when the store has moved on elsewhere since its record changed', async () => {
+  const { store, writer, put, settle } = await aWriter();
+  const { txn } = store;
+  let isFirst = true;
+  store.txn = async (call) => {
+    if (isFirst && call.compare.length > 0) {
+      isFirst = false;
+      await put({ ...job, desired: 'down' });
+      await txn.call(store, { compare: [], operations: [{ put: 'elsewhere', value: 1 }] });
+    }
+    return txn.call(store, call);
+  };
+  writer.put(aStatus());
+  assert.equal((await settle())?.state, 'up');
+});
+
 test('a job that has moved to another host gets no word from this one', async () => {
   const { writer, put, settle } = await aWriter();
   await put({ ...job, host: 'host-other' });

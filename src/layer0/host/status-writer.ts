@@ -6,7 +6,7 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
 import { type Job, jobKey } from '#layer0/scheduler/wire';
-import type { Mirror, Store } from '#layer0/store/client';
+import type { Entry, Mirror, Store } from '#layer0/store/client';
 import { maxStatusesPerTxn, resyncMs, statusBatchMs } from './config.ts';
 import { type JobStatus, statusKey } from './wire.ts';
 
@@ -19,7 +19,7 @@ export interface StatusWriterDeps {
   records(): Records | undefined;
 }
 
-type Records = Pick<Mirror<Job>, 'revision' | 'get' | 'caughtUp'>;
+type Records = Pick<Mirror<Job>, 'revision' | 'get'>;
 
 /** A status, and the record that it was decided on. */
 interface Due {
@@ -35,6 +35,8 @@ export class StatusWriter {
   readonly #pending = new Map<string, JobStatus>();
   /** What follows a failure that is still pending. */
   readonly #next = new Map<string, JobStatus>();
+  /** Records read from the store because the copy was behind; undefined: gone. */
+  readonly #reread = new Map<string, Entry<Job> | undefined>();
   #isSoon = false;
 
   constructor({ store, clock, random, log, records }: StatusWriterDeps) {
@@ -81,6 +83,7 @@ export class StatusWriter {
   drop(jobId: string): void {
     this.#pending.delete(jobId);
     this.#next.delete(jobId);
+    this.#reread.delete(jobId);
   }
 
   get waiting(): number {
@@ -100,7 +103,7 @@ export class StatusWriter {
     const batch: Due[] = [];
     for (const status of [...this.#pending.values()]) {
       if (batch.length === maxStatusesPerTxn) break;
-      const record = records.get(jobKey(status.jobId));
+      const record = this.#newest(status.jobId, records);
       if (record?.value.host !== status.host) this.drop(status.jobId);
       else batch.push({ status, modRevision: record.modRevision });
     }
@@ -108,20 +111,38 @@ export class StatusWriter {
   }
 
   async #write(batch: Due[], records: Records): Promise<void> {
-    const { ok, revision } = await this.#store.txn({
+    const { ok, failed } = await this.#store.txn({
       ...(records.revision ? { incarnation: records.revision.incarnation } : {}),
       compare: batch.map(({ status, modRevision }) => ({ key: jobKey(status.jobId), modRevision })),
       operations: batch.map(({ status }) => ({ put: statusKey(status.jobId), value: status })),
     });
     // A record has changed: what it says now decides whether its job is still ours.
-    if (!ok) return records.caughtUp(revision);
+    if (!ok) {
+      for (const at of failed) await this.#read(batch[at]?.status.jobId);
+      return;
+    }
     for (const { status } of batch)
       if (this.#pending.get(status.jobId) === status) this.#advance(status.jobId);
+  }
+
+  /** The copy may be behind and stay so: what has changed since under other keys is no news to it. */
+  async #read(jobId: string | undefined): Promise<void> {
+    if (jobId !== undefined) this.#reread.set(jobId, await this.#store.get<Job>(jobKey(jobId)));
+  }
+
+  #newest(jobId: string, records: Records): Entry<Job> | undefined {
+    const known = records.get(jobKey(jobId));
+    if (!this.#reread.has(jobId)) return known;
+    const read = this.#reread.get(jobId);
+    if (read === undefined || !known || known.modRevision < read.modRevision) return read;
+    this.#reread.delete(jobId);
+    return known;
   }
 
   #advance(jobId: string): void {
     const next = this.#next.get(jobId);
     this.#next.delete(jobId);
+    this.#reread.delete(jobId);
     if (next) this.#pending.set(jobId, next);
     else this.#pending.delete(jobId);
   }
