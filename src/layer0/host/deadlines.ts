@@ -22,6 +22,18 @@ export class Deadlines {
     return dueMs;
   }
 
+  /**
+   * The same for a wait that a new life of this agent grants whole again: nothing but this process has measured it, and a wall
+   * clock that was set between `at` and the first look would end it at once.
+   */
+  dueFromSightMs(name: string, at: number, limitMs: number): number {
+    const known = this.#known.get(name);
+    if (known?.at === at) return known.dueMs;
+    const dueMs = this.#clock.monotonicMs() + limitMs;
+    this.#known.set(name, { at, dueMs });
+    return dueMs;
+  }
+
   forgetAllBut(names: ReadonlySet<string>): void {
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
   }

@@ -172,8 +172,8 @@ export class JobWorker {
     }
     if (job && container?.state === 'running') {
       const { startTimeoutMs } = job.spec.health;
-      const at = (container.startedAt ?? container.createdAt) + startTimeoutMs;
-      due.startMs = this.#deadlines.dueMs('start', at, startTimeoutMs);
+      const at = container.startedAt ?? container.createdAt;
+      due.startMs = this.#deadlines.dueFromSightMs('start', at, startTimeoutMs);
     }
     return due;
   }
