@@ -19,7 +19,7 @@ const bridge = `${prefix}br`;
 const underlay = `10.99.${1 + (Number.parseInt(prefix.slice(1), 16) % 250)}`;
 
 export interface MachineOptions {
-  /** 1 to 9: the last digit of its address. */
+  /** 1 to 99: part of its address and of its name. */
   number: number;
   /** Debian release of its root file system. */
   suite: 'bookworm' | 'trixie';
@@ -35,10 +35,10 @@ export class Machine {
   readonly name: string;
   readonly address: string;
   readonly folder: string;
-  readonly #options: MachineOptions;
+  readonly options: MachineOptions;
 
   constructor(options: MachineOptions) {
-    this.#options = options;
+    this.options = options;
     this.name = `${prefix}m${options.number}`;
     this.address = `${underlay}.${10 + options.number}`;
     this.folder = join('/var/lib/gantry-test', this.name);
@@ -71,7 +71,7 @@ export class Machine {
   async create(): Promise<void> {
     await this.destroy();
     await mkdir(this.root, { recursive: true });
-    const image = await baseFileSystem(this.#options.suite);
+    const image = await baseFileSystem(this.options.suite);
     await run('tar', ['-xf', image, '-C', this.root, '--numeric-owner']);
     // Docker's own init is a static binary: it runs on a root file system that has nothing.
     const init = await run('sh', ['-c', 'readlink -f "$(command -v docker-init)"']);
