@@ -6,7 +6,13 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
 import { type Job, jobKey, jobPrefix } from '#layer0/scheduler/wire';
-import { createMirror, type Mirror, type Store, type WatchEvent } from '#layer0/store/client';
+import {
+  createMirror,
+  listPages,
+  type Mirror,
+  type Store,
+  type WatchEvent,
+} from '#layer0/store/client';
 import type { ActDeps } from './act/outcome.ts';
 import { keepDeadMs, maxDeadPerJob, resyncMs, stopLimitMs } from './config.ts';
 import { Deadlines } from './deadlines.ts';
@@ -29,7 +35,6 @@ export interface AgentDeps {
 }
 
 const engineBackoff = { minMs: 100, maxMs: 2_000 };
-const statusPage = 500;
 
 export class Agent {
   readonly #deps: AgentDeps;
@@ -161,14 +166,9 @@ export class Agent {
   async #readStatuses(): Promise<Map<string, JobStatus>> {
     const statuses = new Map<string, JobStatus>();
     const { store, act } = this.#deps;
-    let after: string | undefined;
-    do {
-      const options = after === undefined ? {} : { after };
-      const page = await store.list<JobStatus>(statusPrefix, { limit: statusPage, ...options });
-      for (const { value } of page.entries)
+    for await (const { entries } of listPages<JobStatus>(store, statusPrefix))
+      for (const { value } of entries)
         if (value.host === act.config.hostId) statuses.set(value.jobId, value);
-      after = page.next;
-    } while (after !== undefined);
     return statuses;
   }
 

@@ -9,7 +9,7 @@ import { newId } from '#core/ids';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
-import { createMirror, type Entry, type Mirror, type Store } from '#layer0/store/client';
+import { createMirror, listAll, type Mirror, type Store } from '#layer0/store/client';
 import {
   type Authority,
   fingerprintOf,
@@ -85,7 +85,6 @@ export function membershipFolder(home: string): string {
 }
 
 const sealContext = 'membership/authority';
-const pageSize = 500;
 
 class StoredMembership implements Membership {
   readonly #deps: MembershipDeps;
@@ -143,13 +142,13 @@ class StoredMembership implements Membership {
   }
 
   async list(): Promise<Member[]> {
-    return (await this.#listAll<Member>(memberPrefix)).map(({ value }) => value);
+    return (await listAll<Member>(this.#deps.store, memberPrefix)).map(({ value }) => value);
   }
 
   async createToken(): Promise<IssuedToken> {
     const { store, clock } = this.#deps;
     const now = clock.now();
-    const tokens = await this.#listAll<TokenRecord>(tokenPrefix);
+    const tokens = await listAll<TokenRecord>(this.#deps.store, tokenPrefix);
     if (tokens.length >= maxTokens)
       throw membershipErrors.tooManyTokens(
         `no new join token: ${tokens.length} of the last day are kept already`,
@@ -351,17 +350,6 @@ class StoredMembership implements Membership {
     if (!record) throw membershipErrors.authority('the authority that was just made is gone');
     const { certificatePem, sealedKeyPem } = record.value;
     return { certificatePem, keyPem: this.#deps.seal.open(sealContext, sealedKeyPem) };
-  }
-
-  async #listAll<T>(prefix: string): Promise<Entry<T>[]> {
-    const page = await this.#deps.store.list<T>(prefix, { limit: pageSize });
-    const entries = [...page.entries];
-    for (let after = page.next; after !== undefined; ) {
-      const more = await this.#deps.store.list<T>(prefix, { after, at: page.revision });
-      entries.push(...more.entries);
-      after = more.next;
-    }
-    return entries;
   }
 }
 

@@ -1,7 +1,7 @@
 // Who has which subnet and which address: every gift is one compare transaction, so that nothing is given twice.
 
 import type { Clock } from '#core/clock';
-import type { Entry, Store, Txn } from '#layer0/store/client';
+import { type Entry, listAll, type Store, type Txn } from '#layer0/store/client';
 import { maxTxnOperations } from '#layer0/store/wire';
 import { maxConflicts, type NetworkConfig } from './config.ts';
 import { nextAddress, nextSubnet, nextVni } from './decide/allocate.ts';
@@ -44,11 +44,11 @@ export class Ledger {
   }
 
   async networks(): Promise<AppNetwork[]> {
-    return (await this.#listAll<AppNetwork>(appNetworkPrefix)).map((entry) => entry.value);
+    return (await listAll<AppNetwork>(this.#store, appNetworkPrefix)).map((entry) => entry.value);
   }
 
   async addresses(app: string): Promise<Address[]> {
-    const entries = await this.#listAll<Address>(`${addressPrefix}${app}/`);
+    const entries = await listAll<Address>(this.#store, `${addressPrefix}${app}/`);
     return entries.map((entry) => entry.value);
   }
 
@@ -76,7 +76,7 @@ export class Ledger {
     const { host } = this.#config;
     const [networks, held] = await Promise.all([
       this.networks(),
-      this.#listAll<JobAddress>(jobAddressKey(gatewayHolderPrefix)),
+      listAll<JobAddress>(this.#store, jobAddressKey(gatewayHolderPrefix)),
     ]);
     const gateways = new Map(held.map(({ key, value }) => [key, value.ip]));
     return networks.flatMap((network) => {
@@ -160,7 +160,7 @@ export class Ledger {
     if ((await this.addresses(app)).some(({ freedAt }) => freedAt === undefined)) return;
     // Every delete is bound to the closed record: whoever opens it again in between keeps what it gives.
     const compare = [unchanged(there.key, there)];
-    const addresses = await this.#listAll<Address>(`${addressPrefix}${app}/`);
+    const addresses = await listAll<Address>(this.#store, `${addressPrefix}${app}/`);
     const keys = [...addresses.map((entry) => entry.key), there.key];
     const most = maxTxnOperations - compare.length;
     for (let start = 0; start < keys.length; start += most) {
@@ -205,7 +205,7 @@ export class Ledger {
     host: string,
   ): Promise<Plan<{ ip: string; network: AppNetwork }>> {
     const { app, appName, subnet } = network.value;
-    const entries = await this.#listAll<Address>(`${addressPrefix}${app}/`);
+    const entries = await listAll<Address>(this.#store, `${addressPrefix}${app}/`);
     const ip = nextAddress(
       subnet,
       entries.map((entry) => entry.value),
@@ -241,17 +241,6 @@ export class Ledger {
     throw networkErrors.contended(
       `could not ${what}: ${maxConflicts} times another writer was faster`,
     );
-  }
-
-  async #listAll<T>(prefix: string): Promise<Entry<T>[]> {
-    const page = await this.#store.list<T>(prefix);
-    const entries = [...page.entries];
-    for (let after = page.next; after !== undefined; ) {
-      const more = await this.#store.list<T>(prefix, { after, at: page.revision });
-      entries.push(...more.entries);
-      after = more.next;
-    }
-    return entries;
   }
 }
 

@@ -3,7 +3,13 @@
 import type { Clock } from '#core/clock';
 import { newId } from '#core/ids';
 import { type JobStatus, statusKey } from '#layer0/host/wire';
-import type { Compare, Entry, Operation, Store } from '#layer0/store/client';
+import {
+  type Compare,
+  type Entry,
+  listPages,
+  type Operation,
+  type Store,
+} from '#layer0/store/client';
 import { schedulerErrors } from './errors.ts';
 import { isEnded, stateOf, waitsFor } from './state.ts';
 import {
@@ -72,7 +78,6 @@ export interface SchedulerClientDeps {
 
 /** Tries of a write that others keep conflicting with. */
 const maxTries = 10;
-const pageSize = 500;
 
 export function createSchedulerClient(deps: SchedulerClientDeps): SchedulerClient {
   return new StoreSchedulerClient(deps);
@@ -157,15 +162,8 @@ class StoreSchedulerClient implements SchedulerClient {
 
   async readJobs(app: string): Promise<ObservedJob[]> {
     const jobs: Job[] = [];
-    let after: string | undefined;
-    do {
-      const page = await this.#store.list<Job>(jobPrefix, {
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const { value } of page.entries) if (value.app === app) jobs.push(value);
-      after = page.next;
-    } while (after !== undefined);
+    for await (const { entries } of listPages<Job>(this.#store, jobPrefix))
+      for (const { value } of entries) if (value.app === app) jobs.push(value);
     jobs.sort((a, b) => (a.type < b.type ? -1 : a.type > b.type ? 1 : a.index - b.index));
     return await Promise.all(
       jobs.map(async (job) => ({

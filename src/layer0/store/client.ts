@@ -11,6 +11,7 @@ import type {
   WatchBatch,
 } from './wire.ts';
 
+export { listAll, listPages } from './list-all.ts';
 export { createMirror, type Mirror, type MirrorOptions } from './mirror.ts';
 export { createRemoteStore, createStoreOver, type RemoteStoreOptions } from './remote.ts';
 export type {

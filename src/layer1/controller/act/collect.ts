@@ -2,7 +2,7 @@
 // that a release needs. Everything is decided on a fresh read and deleted only if unchanged since.
 
 import type { Clock } from '#core/clock';
-import type { Compare, Entry, Operation, Store } from '#layer0/store/client';
+import { type Compare, listAll, listPages, type Operation, type Store } from '#layer0/store/client';
 import { deploymentsToDrop, releasesToDrop } from '../decide/collect.ts';
 import type { Observer } from '../observe.ts';
 import { readReleases } from '../records.ts';
@@ -26,8 +26,6 @@ import {
 export const idempotencyKeptMs = 24 * 60 * 60 * 1000;
 /** Operations of one transaction. */
 const chunkSize = 40;
-/** Entries read at a time. */
-const pageSize = 200;
 
 export interface CollectDeps {
   store: Store;
@@ -67,9 +65,8 @@ export async function collectImageMarks(deps: CollectDeps): Promise<void> {
   // The marks are read first: a release made later writes its mark anew, and the compare below then fails.
   const marks = await listAll<KeptMark>(deps.store, keptImagePrefix);
   const needed = new Set<string>();
-  await eachPage<Release>(deps.store, 'controller/releases/', (entries) => {
+  for await (const { entries } of listPages<Release>(deps.store, 'controller/releases/'))
     for (const { value } of entries) if (value.imageId !== undefined) needed.add(value.imageId);
-  });
   const marked = new Set(marks.map(({ key }) => key));
   for (const image of needed) if (!marked.has(keptImageKey(image))) await putMark(deps, image);
   for (const { key, modRevision, value } of marks) {
@@ -112,24 +109,4 @@ async function deleteAll({ store, fence }: Fenced, keys: string[]): Promise<void
     const operations = chunk.map((key): Operation => ({ delete: key }));
     await store.txn({ compare: [fence], operations });
   }
-}
-
-async function listAll<T>(store: Store, prefix: string): Promise<Entry<T>[]> {
-  const all: Entry<T>[] = [];
-  await eachPage<T>(store, prefix, (entries) => void all.push(...entries));
-  return all;
-}
-
-async function eachPage<T>(
-  store: Store,
-  prefix: string,
-  take: (entries: Entry<T>[]) => void,
-): Promise<void> {
-  let after: string | undefined;
-  do {
-    const limit = { limit: pageSize, ...(after === undefined ? {} : { after }) };
-    const page = await store.list<T>(prefix, limit);
-    take(page.entries);
-    after = page.next;
-  } while (after !== undefined);
 }

@@ -10,7 +10,7 @@ import {
 } from '#layer0/host/wire';
 import type { Member } from '#layer0/membership/client';
 import { type Job, jobPrefix } from '#layer0/scheduler/wire';
-import type { Store } from '#layer0/store/client';
+import { listAll, type Store } from '#layer0/store/client';
 import type { HostView, JoinToken } from '../api.ts';
 import type { Context } from '../context.ts';
 import { eventOperation } from '../events.ts';
@@ -64,11 +64,6 @@ function joiningView({ hostId, name, address }: Member): HostView {
 }
 
 async function readAll<T>(store: Store, prefix: string): Promise<Map<string, T>> {
-  const found = new Map<string, T>();
-  let page = await store.list<T>(prefix);
-  for (;;) {
-    for (const { key, value } of page.entries) found.set(key.slice(prefix.length), value);
-    if (page.next === undefined) return found;
-    page = await store.list<T>(prefix, { after: page.next, at: page.revision });
-  }
+  const entries = await listAll<T>(store, prefix);
+  return new Map(entries.map(({ key, value }) => [key.slice(prefix.length), value]));
 }
