@@ -86,7 +86,7 @@ function spreading(size: Size): BenchResult {
     ...{ name: 'schedule: spread, most less fewest', unit: 'jobs', peer: 'random choice' },
     ...{ pairs: runs, target: '<= 1 for every service' },
     isMet: () => runs.every(({ ours }) => ours <= 1),
-    note: `${Math.ceil(size.hosts / 50)} hosts, ${size.jobs / 5} jobs`,
+    note: `${spreadHosts(size)} hosts, ${size.jobs / 5} jobs`,
   });
 }
 
@@ -178,8 +178,13 @@ function services(random: Random, count: number): Job[] {
 }
 
 /** Of the least even service. */
-function largestGap({ hosts }: Size, jobs: Job[], choose: Choose): number {
-  const { board } = place({ hosts: Math.ceil(hosts / 50), jobs: jobs.length }, jobs, choose);
+/** Fewer than for packing, so that services have several jobs on each; on one host there is nothing to spread. */
+function spreadHosts({ hosts }: Size): number {
+  return Math.max(4, Math.ceil(hosts / 50));
+}
+
+function largestGap(size: Size, jobs: Job[], choose: Choose): number {
+  const { board } = place({ hosts: spreadHosts(size), jobs: jobs.length }, jobs, choose);
   const gaps = [...new Set(jobs.map(({ app }) => app))].map((app) => {
     const [, placed] = board.ofGroup(`${app}/rel-1/web`);
     const counts = Array.from({ length: board.size }, (_, slot) => placed.get(slot) ?? 0);
