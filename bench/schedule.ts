@@ -177,12 +177,12 @@ function services(random: Random, count: number): Job[] {
   return jobs;
 }
 
-/** Of the least even service. */
 /** Fewer than for packing, so that services have several jobs on each; on one host there is nothing to spread. */
 function spreadHosts({ hosts }: Size): number {
   return Math.max(4, Math.ceil(hosts / 50));
 }
 
+/** Of the least even service. */
 function largestGap(size: Size, jobs: Job[], choose: Choose): number {
   const { board } = place({ hosts: spreadHosts(size), jobs: jobs.length }, jobs, choose);
   const gaps = [...new Set(jobs.map(({ app }) => app))].map((app) => {
