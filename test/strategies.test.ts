@@ -40,10 +40,12 @@ async function underLoad(command: () => Promise<{ code: number; stdout: string; 
   const load = new MixedLoad(platform.machine.address, app.name, light);
   const looks: JobView[][] = [];
   let isOver = false;
-  const watching = (async () => {
-    do looks.push((await app.api.listJobs(app.name)).filter(({ type }) => type === 'web'));
-    while (!isOver);
-  })();
+  const look = async () => {
+    looks.push((await app.api.listJobs(app.name)).filter(({ type }) => type === 'web'));
+    return isOver;
+  };
+  // A token may call a hundred times a second.
+  const watching = waitFor('the command to end', look, { everyMs: 25, timeoutMs: 300_000 });
   try {
     await waitFor('the load to be on', () => load.requests > 20);
     const output = await command();
