@@ -24,6 +24,7 @@ import {
   formationPrefix,
   formationSchema,
   hostClaimPrefix,
+  hostIdTag,
   type Job,
   jobPrefix,
   jobSchema,
@@ -290,8 +291,7 @@ export class ClusterState {
 
   #setTags(id: string, value: unknown): void {
     const host = this.#host(id);
-    host.tags =
-      typeof value === 'object' && value !== null ? (value as Record<string, string>) : {};
+    host.tags = { ...(typeof value === 'object' ? value : {}), [hostIdTag]: id };
     this.#hostsChanged(host);
   }
 
@@ -310,7 +310,7 @@ export class ClusterState {
 
   #forgetHost(host: KnownHost): void {
     const isNothing = !host.record && !host.isAlive && host.records === 0;
-    if (!isNothing || Object.keys(host.tags).length > 0) return;
+    if (!isNothing || Object.keys(host.tags).length > 1) return;
     this.hosts.delete(host.id);
     this.away.delete(host);
     this.index.leave(host);

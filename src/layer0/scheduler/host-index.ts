@@ -4,7 +4,7 @@
 import type { Host } from '#layer0/host/wire';
 import { Neighbours } from './neighbours.ts';
 import { hostPortsOf } from './state.ts';
-import type { Job } from './wire.ts';
+import { hostIdTag, type Job } from './wire.ts';
 
 /** What placement reads of a job, written or only planned. */
 export type Claimant = Pick<
@@ -17,7 +17,8 @@ export class KnownHost {
   readonly id: string;
   readonly slot: number;
   record: Host | undefined;
-  tags: Record<string, string> = {};
+  /** What an operator says about it, and its own id. */
+  tags: Readonly<Record<string, string>>;
   /** Monotonic time since when its lease is gone; undefined while it is alive. */
   awaySince: number | undefined;
   /** Job records that name it, ended ones too. */
@@ -29,6 +30,7 @@ export class KnownHost {
     this.id = id;
     this.slot = slot;
     this.awaySince = awaySince;
+    this.tags = { [hostIdTag]: id };
   }
 
   get isAlive(): boolean {

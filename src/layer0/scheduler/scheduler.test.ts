@@ -119,6 +119,17 @@ test('one-off jobs get the next number of their app, a place, and someone who wa
   assert.equal((await ended)?.status?.exitCode, 3);
 });
 
+test('who asks for one-offs on a host gets them there and nowhere else', async (t) => {
+  const { clock, store, readJobs } = await aCluster(t, [aHost(), { ...aHost(), id: 'h2' }]);
+  const client = createSchedulerClient({ store, clock, host: 'h2' });
+  for (let job = 0; job < 4; job++) await client.runEphemeral({ ...oneOff, spec: aSpec() });
+  await clock.advance(100);
+  assert.deepEqual(
+    (await readJobs()).map(({ host }) => host),
+    ['h2', 'h2', 'h2', 'h2'],
+  );
+});
+
 test('a one-off job that is stopped before it has a place is gone, and whoever waits is told', async (t) => {
   const { clock, client } = await aCluster(t, []);
   const id = await client.runEphemeral({ ...oneOff, spec: aSpec() });

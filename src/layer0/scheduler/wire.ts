@@ -109,6 +109,9 @@ export const jobSpecSchema = Type.Object({
 });
 export type JobSpec = Static<typeof jobSpecSchema>;
 
+/** A tag that every host has: its id. */
+export const hostIdTag = 'host.id';
+
 export const constraintSchema = Type.Object({
   tag: Type.String({ minLength: 1, description: 'Name of a host tag.' }),
   operator: oneOf('in', 'not-in', 'exists', 'absent'),

@@ -14,6 +14,10 @@ export const controllerSettings = {
     env: 'GANTRY_HOST_URL',
     doc: 'Where layer 0 answers: `unix:/var/lib/gantry/run/host.sock`.',
   }),
+  hostId: textSetting({
+    env: 'GANTRY_HOST_ID',
+    doc: 'Which host this is; the host agent says it.',
+  }),
   internalKey: textSetting({
     env: 'GANTRY_INTERNAL_KEY',
     doc: 'The bearer token by which system processes know one another.',

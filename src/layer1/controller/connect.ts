@@ -31,7 +31,7 @@ export function connectController(config: ControllerConfig, options: ConnectOpti
   const store = createRemoteStore({ baseUrl, clock, random, log });
   const host = createHostClient({ baseUrl });
   const membership = createMembershipClient({ baseUrl });
-  const scheduler = createSchedulerClient({ store, clock });
+  const scheduler = createSchedulerClient({ store, clock, host: config.hostId });
   const discovery = createDiscovery({ store, clock, random, log });
   const builder = createBuilder({ scheduler, host, clock, log }, options.builder);
   const logs = logsByDiscovery(discovery, internalKey);
