@@ -106,7 +106,8 @@ describe('all-at-once', () => {
       if (old.length < wanted) assert.equal(served.length, wanted, JSON.stringify(jobs));
     }
     const steps = stepsOf(rollout.stdout);
-    assert.equal(steps, 'up up up up stops stops stops stops');
+    // All of the old ones may go between two looks of the command.
+    assert.match(steps, /^up up up up( stops){0,4}$/);
   });
 
   test('that fails goes back: the old processes were never touched, the command says why', async () => {
@@ -150,7 +151,11 @@ describe('in-batches', () => {
   });
 
   test('that fails at its second batch goes back, and what had been stopped is there again', async () => {
-    const jobs = await app.api.listJobs(app.name);
+    // A process that is still going has a number that is free by the time of the deploy.
+    const jobs = await waitFor('no other processes to be listed', async () => {
+      const listed = await app.api.listJobs(app.name);
+      return listed.length === wanted && listed;
+    });
     const taken = new Set(jobs.map(({ name }) => name));
     const names = Array.from({ length: 9 }, (_, index) => `web.${index + 1}`);
     const firstBatch = names.filter((name) => !taken.has(name)).slice(0, 2);
@@ -164,7 +169,13 @@ describe('in-batches', () => {
     assert.equal(rollout.code, 1, rollout.stdout);
     assert.match(rollout.stderr, /failed 3 times: .*exit 7/);
     requireNeverFewer(rollout);
-    assert.deepEqual(rollout.answered, [`v${currentVersion}`, `v${currentVersion + 1}`]);
+    const isOfNew = (job: JobView) => job.version === currentVersion + 1;
+    const served = rollout.looks.map((all) => all.filter((job) => isOfNew(job) && isServing(job)));
+    assert.equal(
+      Math.max(...served.map(({ length }) => length)),
+      2,
+      'the first batch, and no more',
+    );
     const ofOld = async () => {
       const now = await app.api.listJobs(app.name);
       return now.length === wanted && now.every((job) => job.version === currentVersion);
