@@ -21,7 +21,7 @@ export async function run({ tiny }: { tiny: boolean }): Promise<BenchResult[]> {
         address: machine.address,
         port: 80,
         host: 'api.gantry.localhost',
-        expects: 'ok',
+        expects: '"isReady":true',
         path: '/healthz',
       };
       const apiMs = (await untilFirst200(start, api)) - engineMs;
