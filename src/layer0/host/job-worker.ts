@@ -98,6 +98,7 @@ export class JobWorker {
     const { containers, status, memory, jobId } = this.view;
     const newest = containers.at(-1);
     if (!newest && !status) memory.registered = 'no';
+    if (newest?.state === 'exited') memory.foundEnded = newest.id;
     const ports = newest && portsOf(newest);
     if (!ports || newest.state === 'exited') return;
     memory.ports = ports;

@@ -25,6 +25,8 @@ export interface JobMemory {
   /** Of the attempt, for a job on the host network. */
   ports?: Record<string, number>;
   slot: 'none' | 'queued' | 'held';
+  /** Container that had ended before this process first looked. */
+  foundEnded?: string;
   /** Container that the engine was asked to start. */
   startTried?: string;
   /** Container whose health is being probed. */

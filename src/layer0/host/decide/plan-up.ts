@@ -193,6 +193,7 @@ function endingOf(view: JobView, container: Container, context: PlanContext): En
     isOutOfMemory: container.isOutOfMemory,
     ranMs: endedAt - (container.startedAt ?? endedAt),
     isFinal: false,
+    isUnwatched: view.memory.foundEnded === container.id,
     endedAt,
   };
 }

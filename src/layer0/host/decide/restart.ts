@@ -19,6 +19,8 @@ export interface Ending {
   ranMs: number;
   /** No further attempt can help. */
   isFinal: boolean;
+  /** It ended while no agent ran: with the machine or the engine, as far as anybody can tell. */
+  isUnwatched?: boolean;
   endedAt: number;
 }
 
@@ -34,6 +36,14 @@ export function decideRestart(job: Job, ending: Ending, restarts: number): Verdi
     return { state: 'failed', reason: ending.reason };
   }
   if (ending.isFinal) return { state: 'failed', reason: ending.reason };
+  // A series counts what the process does; a machine that loses its power again and again says nothing about it.
+  if (ending.isUnwatched)
+    return {
+      state: 'failed',
+      reason: `${ending.reason} while the machine or its engine was down; started again at once`,
+      restarts,
+      restartAt: ending.endedAt,
+    };
   const next = ending.ranMs >= restartResetMs ? 1 : restarts + 1;
   const delayMs = restartDelayMs(next);
   const when = delayMs === 0 ? 'at once' : `in ${delayMs / 1000} s`;
