@@ -1,7 +1,7 @@
 // The story of `script/up --join`: from a token to one more machine of a cluster. What it runs it gets from the others.
 
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -30,7 +30,7 @@ import type { UpOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { waitForLayer0, waitUntil } from './wait.ts';
 
-export interface Joined {
+interface Joined {
   machine: Machine;
   /** Of the platform there. */
   version: string;
@@ -118,7 +118,6 @@ async function enter({
   await mkdir(join(home, 'keys'), { recursive: true, mode: 0o700 });
   await writeFile(join(home, 'keys', 'seal.key'), `${answer.sealKey}\n`, { mode: 0o600 });
   await writeMachine(machine);
-  await chmod(membershipFolder(home), 0o700);
   return { machine, version };
 }
 
