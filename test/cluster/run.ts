@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { removeUnderlay } from './machine.ts';
 import { checkout, theMachine } from './platform.ts';
 
@@ -13,6 +14,8 @@ const project = join(import.meta.dirname, '../..');
 const args = process.argv.slice(2);
 const files = args.filter((arg) => !arg.startsWith('--'));
 const machine = theMachine();
+/** As many files may have failed for a second try to say something. */
+const filesRunAgain = 2;
 
 async function bringUp(): Promise<void> {
   const start = performance.now();
@@ -29,16 +32,46 @@ async function bringUp(): Promise<void> {
   console.log(`script/up on a bare machine: ${Math.round((performance.now() - start) / 1000)} s`);
 }
 
-function runTests(): Promise<number> {
-  const all = globSync('test/*.test.ts', { cwd: project }).sort();
+/** Runs test files, and shows what they say as it comes. `failed`: the files in which something failed. */
+function runTests(tests: readonly string[]): Promise<{ code: number; failed: string[] }> {
   // What a test leaves open must not keep its file from ending, nor a test that hangs the others from running.
   const options = ['--test-force-exit', '--test-timeout=600000', '--test-concurrency=1'];
-  const child = spawn(
-    process.execPath,
-    ['--test', '--test-reporter=spec', ...options, ...(files.length > 0 ? files : all)],
-    { cwd: project, stdio: 'inherit', timeout: 3_000_000 },
+  const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...tests], {
+    cwd: project,
+    stdio: ['inherit', 'pipe', 'inherit'],
+    timeout: 3_000_000,
+  });
+  const failed = new Set<string>();
+  child.stdout.pipe(process.stdout, { end: false });
+  createInterface(child.stdout).on('line', (line) => {
+    const place = /^test at (\S+\.test\.ts):\d+:\d+$/.exec(line);
+    if (place?.[1]) failed.add(place[1]);
+  });
+  return new Promise((resolve) =>
+    child.on('close', (code) => resolve({ code: code ?? 1, failed: [...failed] })),
   );
-  return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+}
+
+/** What the platform was like when something failed: the machine is gone when somebody reads of it. */
+async function showState(): Promise<void> {
+  const look = ['gantry doctor', 'gantry ps -a gantry', 'docker ps -a', 'uptime'];
+  const logs = 'docker logs --tail 40 gantry-host 2>&1';
+  const seen = await machine.sh([...look, logs].join('; echo; '), { timeoutMs: 60_000 });
+  console.log(`The first machine after that:\n${seen.stdout}${seen.stderr}`);
+}
+
+/** Every test. A whole run is long and the machine is shared: see docs/decisions/second-run.md. */
+async function runAll(): Promise<number> {
+  const all = globSync('test/*.test.ts', { cwd: project }).sort();
+  const first = await runTests(all);
+  if (first.code === 0) return 0;
+  await showState();
+  if (first.failed.length === 0 || first.failed.length > filesRunAgain) return first.code;
+  console.log(`Run once more: ${first.failed.join(' ')}`);
+  const second = await runTests(first.failed);
+  const end = second.code === 0 ? 'FAILED ONCE, then passed' : 'FAILED TWICE';
+  console.log(`${end}: ${first.failed.join(' ')}`);
+  return second.code;
 }
 
 let cleaning: Promise<void> | undefined;
@@ -54,7 +87,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 try {
   await bringUp();
-  process.exitCode = await runTests();
+  process.exitCode = files.length > 0 ? (await runTests(files)).code : await runAll();
 } finally {
   await cleanUp();
 }
