@@ -1,0 +1,40 @@
+// `npm run soak -- NAME [--seeds N] [--first K]`, or `--list`: runs that are too long for every day. Each is a file beside this one.
+// Prints a summary and what failed; exits 1 when anything did.
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Soak } from './soak.ts';
+
+/** Files beside the soaks that are none. */
+const support = ['run', 'soak'];
+
+function soakNames(): string[] {
+  return readdirSync(import.meta.dirname)
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map((file) => file.slice(0, -'.ts'.length))
+    .filter((name) => !support.includes(name))
+    .sort();
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seeds: { type: 'string' }, first: { type: 'string' }, list: { type: 'boolean' } },
+});
+const [name = ''] = positionals;
+if (values.list || !soakNames().includes(name)) {
+  console.log(`npm run soak -- ${soakNames().join('|')} [--seeds N] [--first K]`);
+  process.exit(values.list ? 0 : 2);
+}
+const soak = (await import(join(import.meta.dirname, `${name}.ts`))) as Soak;
+const startedAt = performance.now();
+const { played, failures, figures } = await soak.play({
+  count: values.seeds === undefined ? undefined : Number(values.seeds),
+  first: Number(values.first ?? 1),
+});
+const seconds = Math.round((performance.now() - startedAt) / 1000);
+for (const failure of failures) console.log(failure);
+console.log(
+  [`${name}: ${played} played, ${failures.length} failed, ${seconds} s`, ...figures].join('\n  '),
+);
+process.exit(failures.length > 0 ? 1 : 0);
