@@ -4,7 +4,7 @@
 import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { waitFor } from './wait.ts';
@@ -15,6 +15,10 @@ const project = join(import.meta.dirname, '../..');
 /** Short and the same for this checkout: names of bridges and namespaces, beside those of other checkouts. */
 const prefix = `g${createHash('sha256').update(project).digest('hex').slice(0, 5)}`;
 const bridge = `${prefix}br`;
+/** Takes all that is left of a disk. */
+const filler = '/var/filler';
+/** Where machines are kept, of this checkout and of others. */
+export const machinesFolder = '/var/lib/gantry-test';
 /** 10.99.<n>.0/24, n from the path, so that two checkouts do not meet. */
 const underlay = `10.99.${1 + (Number.parseInt(prefix.slice(1), 16) % 250)}`;
 
@@ -23,6 +27,8 @@ export interface MachineOptions {
   number: number;
   /** Debian release of its root file system. */
   suite: 'bookworm' | 'trixie';
+  /** Size of a disk of its own, which it can fill; without, it has a folder of this machine's disk. */
+  diskMegabytes?: number;
 }
 
 export interface Output {
@@ -41,7 +47,7 @@ export class Machine {
     this.options = options;
     this.name = `${prefix}m${options.number}`;
     this.address = `${underlay}.${10 + options.number}`;
-    this.folder = join('/var/lib/gantry-test', this.name);
+    this.folder = join(machinesFolder, this.name);
   }
 
   get root(): string {
@@ -67,12 +73,19 @@ export class Machine {
     return pid !== undefined && existsSync(`/proc/${pid}/ns/net`);
   }
 
-  /** Makes the root file system (empty of Node, Docker and git) and the network cable. An older one is destroyed. */
-  async create(): Promise<void> {
+  /**
+   * Makes the root file system (empty of Node, Docker and git) and the network cable. An older one is destroyed.
+   * `like` is a machine whose installed packages it gets, and nothing else of it: that saves installing them again.
+   */
+  async create({ like }: { like?: Machine } = {}): Promise<void> {
     await this.destroy();
     await mkdir(this.root, { recursive: true });
-    const image = await baseFileSystem(this.options.suite);
-    await run('tar', ['-xf', image, '-C', this.root, '--numeric-owner']);
+    if (this.options.diskMegabytes !== undefined) await this.#makeDisk(this.options.diskMegabytes);
+    if (like) await copyPackages(like.root, this.root);
+    else {
+      const image = await baseFileSystem(this.options.suite);
+      await run('tar', ['-xf', image, '-C', this.root, '--numeric-owner']);
+    }
     // Docker's own init is a static binary: it runs on a root file system that has nothing.
     const init = await run('sh', ['-c', 'readlink -f "$(command -v docker-init)"']);
     await cp(init.stdout.trim(), join(this.root, 'sbin/machine-init'));
@@ -162,10 +175,65 @@ export class Machine {
     await waitFor('dockerd to answer', async () => (await this.sh('docker version')).code === 0);
   }
 
-  async reboot(): Promise<void> {
-    await this.powerOff();
+  /** Powers on and starts dockerd: what a machine does by itself when it gets power. */
+  async boot(): Promise<void> {
     await this.powerOn();
     await this.startDocker();
+  }
+
+  async reboot(): Promise<void> {
+    await this.powerOff();
+    await this.boot();
+  }
+
+  /** Pulls its cable at the far end: the machine sees a link on which nobody answers, and TCP waits. */
+  async cut(): Promise<void> {
+    await run('ip', ['link', 'set', `${this.name}v`, 'nomaster']);
+  }
+
+  async heal(): Promise<void> {
+    await run('ip', ['link', 'set', `${this.name}v`, 'master', bridge, 'up']);
+  }
+
+  /** Nothing passes between the two any more, in silence; others reach both. */
+  async cutFrom(other: Machine): Promise<void> {
+    for (const [here, there] of [
+      [this, other],
+      [other, this],
+    ] as const)
+      await here.must(`iptables -t raw -I PREROUTING -s ${there.address} -j DROP`);
+  }
+
+  async healFrom(other: Machine): Promise<void> {
+    for (const [here, there] of [
+      [this, other],
+      [other, this],
+    ] as const)
+      await here.must(`iptables -t raw -D PREROUTING -s ${there.address} -j DROP`);
+  }
+
+  /** SIGSTOP for dockerd, or for every process of a container: it is there and does nothing until `thaw`. */
+  async freeze(what: 'dockerd' | { container: string }): Promise<void> {
+    const pids =
+      what === 'dockerd'
+        ? 'cat /var/run/docker.pid'
+        : `docker top ${what.container} -eo pid | tail -n +2`;
+    await this.must(`kill -STOP $(${pids})`);
+  }
+
+  /** Everything that is frozen on this machine goes on. */
+  async thaw(): Promise<void> {
+    await this.must(`ps -eo pid=,stat= | awk '$2 ~ /^T/ { print $1 }' | xargs -r kill -CONT`);
+  }
+
+  /** Not one byte is left, not even for root. Only a machine with a disk of its own can. */
+  async fillDisk(): Promise<void> {
+    if (this.options.diskMegabytes === undefined) throw new Error(`${this.name} has no own disk`);
+    await this.sh(`head -c 100G /dev/zero >${filler}`);
+  }
+
+  async freeDisk(): Promise<void> {
+    await this.must(`rm -f ${filler}`);
   }
 
   /** Kills dockerd (and what it keeps beside it) without warning; containers live on. */
@@ -241,12 +309,31 @@ export class Machine {
     ]);
   }
 
+  async #makeDisk(megabytes: number): Promise<void> {
+    const file = join(this.folder, 'disk');
+    await run('truncate', ['-s', `${megabytes}M`, file]);
+    await run('mkfs.ext4', ['-q', '-m', '0', '-E', 'lazy_itable_init=1', file]);
+    await run('mount', ['-o', 'loop', file, this.root]);
+  }
+
   async destroy(): Promise<void> {
     await this.powerOff();
+    await run('umount', ['-l', this.root]).catch(ignoreAbsent);
     await run('ip', ['netns', 'del', this.name]).catch(ignoreAbsent);
     await run('ip', ['link', 'del', `${this.name}v`]).catch(ignoreAbsent);
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
+}
+
+/** What a machine has besides packages: what Docker and Gantry keep, what people left, caches. */
+const notPackages = ['var/lib/docker/*', 'var/lib/containerd/*', 'var/lib/gantry', 'root/*']
+  .concat(['root/.[!.]*', 'tmp/*', 'run/*', 'var/log/*', 'var/cache/apt/archives/*'])
+  .concat(['usr/local/bin/gantry']);
+
+async function copyPackages(from: string, to: string): Promise<void> {
+  const leaveOut = notPackages.map((path) => `--exclude='./${path}'`).join(' ');
+  const pack = `tar -C '${from}' --one-file-system --numeric-owner -cf - ${leaveOut} .`;
+  await run('bash', ['-c', `set -o pipefail; ${pack} | tar -C '${to}' --numeric-owner -xf -`]);
 }
 
 function ignoreAbsent(): undefined {
@@ -293,8 +380,10 @@ const underlayRules = [
   ['-t', 'nat', 'POSTROUTING', '-s', `${underlay}.0/24`, '!', '-o', bridge, '-j', 'MASQUERADE'],
 ];
 
+/** Unless a machine of this checkout is still on it. */
 export async function removeUnderlay(): Promise<void> {
-  if (!(await exists(`/sys/class/net/${bridge}`))) return;
+  const ports = await readdir(`/sys/class/net/${bridge}/brif`).catch(ignoreAbsent);
+  if (ports === undefined || ports.length > 0) return;
   for (const rule of underlayRules) {
     await run('iptables', [...rule.slice(0, 2), '-D', ...rule.slice(2)]).catch(ignoreAbsent);
   }

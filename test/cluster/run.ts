@@ -2,11 +2,13 @@
 //   node test/cluster/run.ts [--keep] [--fresh] [test files...]
 // --keep leaves the machine for the next run; --fresh makes a new one although there is one. GANTRY_TEST_MACHINE=2 is another one.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { destroyFurther } from './bed.ts';
 import { removeUnderlay } from './machine.ts';
 import { checkout, theMachine } from './platform.ts';
 
@@ -16,10 +18,13 @@ const files = args.filter((arg) => !arg.startsWith('--'));
 const machine = theMachine();
 /** As many files may have failed for a second try to say something. */
 const filesRunAgain = 2;
+let running: ChildProcess | undefined;
 
 async function bringUp(): Promise<void> {
   const start = performance.now();
   if (!machine.isOn || args.includes('--fresh')) {
+    // They are members of a cluster that ends here.
+    await destroyFurther();
     await machine.create();
     await machine.powerOn();
   }
@@ -38,9 +43,12 @@ function runTests(tests: readonly string[]): Promise<{ code: number; failed: str
   const options = ['--test-force-exit', '--test-timeout=600000', '--test-concurrency=1'];
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...tests], {
     cwd: project,
-    stdio: ['inherit', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
     timeout: 3_000_000,
+    // A group of its own: what a test file has started ends with it.
+    detached: true,
   });
+  running = child;
   const failed = new Set<string>();
   child.stdout.pipe(process.stdout, { end: false });
   createInterface(child.stdout).on('line', (line) => {
@@ -74,12 +82,28 @@ async function runAll(): Promise<number> {
   return second.code;
 }
 
+/** With every process that a test file started: none may make a machine while all are taken away. */
+async function endTests(): Promise<void> {
+  const { pid, exitCode, signalCode } = running ?? {};
+  if (!running || pid === undefined || exitCode !== null || signalCode !== null) return;
+  const closed = once(running, 'close');
+  process.kill(-pid, 'SIGKILL');
+  await closed;
+}
+
 let cleaning: Promise<void> | undefined;
 
 /** Once, whether the tests end or a signal ends them. */
 function cleanUp(): Promise<void> {
-  cleaning ??= args.includes('--keep') ? Promise.resolve() : machine.destroy().then(removeUnderlay);
+  cleaning ??= args.includes('--keep') ? endTests() : destroyAll();
   return cleaning;
+}
+
+async function destroyAll(): Promise<void> {
+  await endTests();
+  await destroyFurther();
+  await machine.destroy();
+  await removeUnderlay();
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,15 +1,16 @@
-// Does a second machine join by one command, and are the two one platform then? Runs late: the first machine remembers the second.
+// Does a second, bare machine join by one command, and are the two one platform then? It stays for the files after this one.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { HostView, JobView } from '#layer1/controller/client';
-import { Machine } from './cluster/machine.ts';
+import { Bed, untilServes } from './cluster/bed.ts';
+import type { Machine } from './cluster/machine.ts';
 import { checkout, Platform } from './cluster/platform.ts';
 import { waitFor } from './cluster/wait.ts';
 
 const platform = Platform.connect();
 const { machine: first } = platform;
-const second = new Machine({ ...first.options, number: first.options.number * 10 + 1 });
+let second: Machine;
 const app = 'spread';
 
 /** Says which instance it is, and at /peers what every instance of the app says by its address. */
@@ -34,15 +35,11 @@ const files = {
 };
 
 before(async () => {
-  await second.create();
-  await second.powerOn();
-  await second.copyProject(checkout);
+  await Bed.of(1);
+  second = await Bed.spare({ isBare: true });
 });
 
-after(async () => {
-  await platform.deleteApp(app);
-  await second.destroy();
-});
+after(() => platform.deleteApp(app));
 
 const join = (token: string) =>
   second.sh(`cd ${checkout} && script/up --join '${token}'`, { timeoutMs: 600_000 });
@@ -74,14 +71,7 @@ describe('a second machine', () => {
   });
 
   test('runs what every machine runs, on the image it was handed', async () => {
-    const names = await waitFor('proxy, router and logs to run there', async () => {
-      const text = await second.must(`docker ps --format '{{.Names}}'`);
-      const running = ['proxy', 'router', 'logs'].filter((type) =>
-        text.includes(`-gantry-${type}-`),
-      );
-      return running.length === 3 && text;
-    });
-    assert.match(names, /gantry-host/);
+    await untilServes(second);
     assert.equal((await second.sh('ls /usr/bin/mmdebstrap')).code, 2, 'it built nothing itself');
   });
 
