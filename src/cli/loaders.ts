@@ -33,6 +33,7 @@ export const loaders: Readonly<Record<CommandName, () => Promise<Command>>> = {
   'certificate remove': async () => (await import('./commands/certificate.ts')).removeCertificate,
   status: async () => (await import('./commands/status.ts')).showStatus,
   doctor: async () => (await import('./commands/doctor.ts')).examine,
+  'cluster status': async () => (await import('./commands/cluster.ts')).showCluster,
   events: async () => (await import('./commands/events.ts')).showEvents,
   'host list': async () => (await import('./commands/host.ts')).listHosts,
   'host join-token': async () => (await import('./commands/host.ts')).createJoinToken,

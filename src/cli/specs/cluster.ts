@@ -12,11 +12,25 @@ export const clusterCommands = [
   },
   {
     name: 'doctor',
+    aliases: ['cluster doctor'],
     group: 'Cluster',
-    summary: 'Check what must always hold, from here and in the cluster',
+    summary: 'Check what must always hold, from here, in the cluster and on every machine',
     isRead: true,
-    details: 'Ends with 1 when a check failed.',
-    examples: ['gantry doctor'],
+    details:
+      'Each failed check says what to do. Nothing is changed. Ends with 1 when a check failed.',
+    examples: ['gantry doctor', 'gantry cluster doctor --json'],
+  },
+  {
+    name: 'cluster status',
+    aliases: ['cluster'],
+    group: 'Cluster',
+    summary: 'Show machines, store and scheduler, and what waits or runs in too few copies',
+    isRead: true,
+    details: [
+      'Answers within seconds also while the store or a machine is away: then nothing new is',
+      'decided, and everything that runs goes on. Ends with 1 when something asks for a look.',
+    ].join('\n'),
+    examples: ['gantry cluster status', 'watch gantry cluster status'],
   },
   {
     name: 'events',

@@ -20,6 +20,7 @@ import {
 import { hostSettings } from '#layer0/host/config';
 import { registerHostRoutes } from '#layer0/host/http';
 import { createDockerRuntime, createHost, createLoadMeter, type Host } from '#layer0/host/index';
+import { type HostReport, memberReportSchema } from '#layer0/host/wire';
 import { registerImageRoutes } from '#layer0/images/http';
 import { createImages, type Images } from '#layer0/images/index';
 import {
@@ -47,6 +48,8 @@ import { type Cluster, createCluster, fetchFromPeers, othersOf } from './cluster
 import { daemonSettings } from './config.ts';
 import { DnsWatch } from './dns-watch.ts';
 import { createAppCollector, createImageCollector } from './housekeeping.ts';
+import { reportMachine } from './machine-report.ts';
+import { reportMembers } from './members-report.ts';
 
 export { daemonSettings } from './config.ts';
 
@@ -262,12 +265,40 @@ export function registerRoutes(
         response: { 200: Type.Record(Type.String(), Type.Unknown()) },
       },
     },
-    () => ({
-      host: config.hostId,
-      version: config.version,
-      ...statusOf(parts),
-    }),
+    () => report(parts, { deps, config }),
   );
+  server.get(
+    '/members/status',
+    {
+      schema: {
+        summary: 'How every machine of the cluster is, those that do not answer too',
+        tags: ['status'],
+        response: { 200: Type.Array(memberReportSchema) },
+      },
+    },
+    () => {
+      const { hostId, hostName: name, hostAddress: address } = config;
+      const self = { hostId, name, address };
+      const own = () => report(parts, { deps, config });
+      return reportMembers({ self, peers: parts.peers, report: own, clock });
+    },
+  );
+}
+
+async function report(
+  parts: Parts,
+  { deps, config }: { deps: DaemonDeps; config: DaemonConfig },
+): Promise<HostReport & Record<string, unknown>> {
+  const { store, runtime, membership } = parts;
+  const status = statusOf(parts);
+  const certificateEndsAt = () => membership.certificateEndsAt();
+  const machine = { store, runtime, home: config.home, clock: deps.clock, certificateEndsAt };
+  return {
+    host: config.hostId,
+    version: config.version,
+    ...(await reportMachine(machine, status)),
+    ...status,
+  };
 }
 
 function statusOf(parts: Parts): Record<string, unknown> {

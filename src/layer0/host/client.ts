@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { BuildOptions, CommitOptions, Image } from '#layer0/images/wire';
 import { RemoteHost } from './remote.ts';
+import type { MemberReport } from './wire.ts';
 
 export interface AttachOptions {
   /** Send the attacher's bytes to the process. */
@@ -67,6 +68,8 @@ export interface HostClient {
 
   /** What `gantry doctor` reads. */
   status(): Promise<Record<string, unknown>>;
+  /** The same of every machine of the cluster, those that do not answer too; never waits longer than a few seconds. */
+  memberReports(): Promise<MemberReport[]>;
   metrics(): Promise<IncomingMessage>;
   close(): void;
 }

@@ -7,7 +7,7 @@ import { createHttpClient, type HttpClient } from '#core/http-client';
 import { parser } from '#core/schema';
 import type { BuildOptions, CommitOptions, Image } from '#layer0/images/wire';
 import type { Attached, AttachOptions, ExecOptions, HostClient, LogSource } from './client.ts';
-import { streamHeadSchema } from './wire.ts';
+import { type MemberReport, streamHeadSchema } from './wire.ts';
 
 /** The first line of an attach or exec is never longer. */
 const maxHeadBytes = 4096;
@@ -117,6 +117,10 @@ export class RemoteHost implements HostClient {
 
   async open(context: string, sealed: string): Promise<string> {
     return this.#text('/host/open', { context, text: sealed });
+  }
+
+  memberReports(): Promise<MemberReport[]> {
+    return this.#http.json('GET', '/members/status');
   }
 
   status(): Promise<Record<string, unknown>> {

@@ -96,10 +96,63 @@ export const dnsReportSchema = Type.Object({
   isAnswering: Type.Boolean(),
 });
 export type DnsReport = Static<typeof dnsReportSchema>;
+const answerSchema = Type.Object({
+  isAnswering: Type.Boolean(),
+  message: Type.Optional(Type.String({ description: 'What came instead of an answer.' })),
+});
+/** The part of a daemon's status that others read. One of another version may lack any of it. */
 export const hostReportSchema = Type.Object({
+  version: Type.Optional(Type.String({ description: 'Which sources its daemon was built from.' })),
+  now: Type.Optional(Type.Integer({ description: 'Its clock, Unix time in milliseconds.' })),
   unknownContainers: Type.Optional(unknownContainersSchema),
   dns: Type.Optional(dnsReportSchema),
+  disk: Type.Optional(
+    Type.Object(
+      { freeBytes: Type.Integer(), totalBytes: Type.Integer() },
+      {
+        description: "Of the folder of Gantry, which has the store and the apps' volumes.",
+      },
+    ),
+  ),
+  engine: Type.Optional(answerSchema),
+  storeAnswer: Type.Optional(answerSchema),
+  store: Type.Optional(
+    Type.Object({}, { description: 'How the store is, as its engine says it there.' }),
+  ),
+  certificateEndsAt: Type.Optional(Type.Integer()),
+  failingLoops: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String(), message: Type.String() }), {
+      description: 'What its daemon tries again and again without success.',
+    }),
+  ),
+  scheduler: Type.Optional(
+    Type.Object({
+      schedulers: Type.Array(
+        Type.Object({
+          name: Type.String(),
+          isLeader: Type.Boolean(),
+          commits: Type.Integer(),
+          conflicts: Type.Integer(),
+        }),
+      ),
+    }),
+  ),
 });
+export type HostReport = Static<typeof hostReportSchema>;
+
+/** A machine of the cluster, as another one sees it. */
+export const memberReportSchema = Type.Object({
+  hostId: Type.String(),
+  name: Type.String(),
+  address: Type.String(),
+  report: Type.Optional(hostReportSchema),
+  error: Type.Optional(Type.String({ description: 'Why there is no report.' })),
+  roundTripMs: Type.Optional(Type.Integer({ description: 'How long the answer took.' })),
+  clockAheadMs: Type.Optional(
+    Type.Integer({ description: 'Its clock less ours, exact to half of the round trip.' }),
+  ),
+});
+export type MemberReport = Static<typeof memberReportSchema>;
 
 /** Options of an attach, as JSON in the query of the upgrade. */
 export const attachQuerySchema = Type.Object({

@@ -39,7 +39,12 @@ export async function writeIdentity(folder: string, identity: Omit<Identity, 'ho
 
 /** Its certificate should be made anew: it ends soon, or its clock says that it has. */
 export function isDue({ certificatePem }: Pick<Identity, 'certificatePem'>, now: number): boolean {
-  return Date.parse(new X509Certificate(certificatePem).validTo) - now < renewBeforeMs;
+  return endOf({ certificatePem }) - now < renewBeforeMs;
+}
+
+/** Unix time in milliseconds. */
+export function endOf({ certificatePem }: Pick<Identity, 'certificatePem'>): number {
+  return Date.parse(new X509Certificate(certificatePem).validTo);
 }
 
 /** The host id in a certificate's subject, `CN=host-…`; empty when it names none. */

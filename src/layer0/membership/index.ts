@@ -22,7 +22,7 @@ import { keepTokenMs, maxTokens, resyncMs, tokenTtlMs } from './config.ts';
 import { planMembership, type Step } from './decide/plan.ts';
 import { formatToken, refusalOf } from './decide/token.ts';
 import { membershipErrors } from './errors.ts';
-import { type Identity, isDue, readIdentity, writeIdentity } from './identity.ts';
+import { endOf, type Identity, isDue, readIdentity, writeIdentity } from './identity.ts';
 import { PeerDoor } from './peer-door.ts';
 import type { Peers } from './peers.ts';
 import {
@@ -73,7 +73,10 @@ export interface MembershipConfig {
   settings: Record<string, string>;
 }
 
-export interface Membership extends MembershipClient, Component {}
+export interface Membership extends MembershipClient, Component {
+  /** When this machine's certificate ends; undefined where it has none. */
+  certificateEndsAt(): number | undefined;
+}
 
 export function createMembership(deps: MembershipDeps, config: MembershipConfig): Membership {
   return new StoredMembership(deps, config);
@@ -139,6 +142,10 @@ class StoredMembership implements Membership {
         loop: this.#loop.status(),
       },
     };
+  }
+
+  certificateEndsAt(): number | undefined {
+    return this.#identity && endOf(this.#identity);
   }
 
   async list(): Promise<Member[]> {

@@ -498,9 +498,11 @@ describe('events', () => {
   });
 });
 
+const member = { hostId: 'h1', name: 'eins', address: '10.0.0.1' };
+
 test('the doctor names containers that no record knows, and says what to do', async () => {
   const unknownContainers = { count: 3, names: ['gantry-shop-web-1-aaaaaa-1'] };
-  bed.host.status = async () => ({ unknownContainers });
+  bed.host.memberReports = async () => [{ ...member, report: { unknownContainers } }];
   const { items } = await bed.ok<{ items: Check[] }>('GET', '/doctor');
   const [found, ...others] = items.filter(({ isOk }) => !isOk);
   assert.match(found?.message ?? '', /^gantry-shop-web-1-aaaaaa-1 and 2 more: .*docker rm -f/);
@@ -508,7 +510,8 @@ test('the doctor names containers that no record knows, and says what to do', as
 });
 
 test('the doctor names a DNS process that does not answer', async () => {
-  bed.host.status = async () => ({ dns: { address: '10.64.0.1', isAnswering: false } });
+  const dns = { address: '10.64.0.1', isAnswering: false };
+  bed.host.memberReports = async () => [{ ...member, report: { dns } }];
   const { items } = await bed.ok<{ items: Check[] }>('GET', '/doctor');
   const found = items.filter(({ isOk }) => !isOk).map(({ message }) => message);
   assert.equal(found.length, 1);
@@ -523,7 +526,7 @@ test('the doctor finds nothing wrong with a healthy platform, and names what is'
     healthy.items.filter(({ isOk }) => !isOk),
     [],
   );
-  bed.host.status = async () => {
+  bed.host.memberReports = async () => {
     throw coreErrors.unreachable('no answer at host.sock');
   };
   const sick = await bed.ok<{ items: Check[] }>('GET', '/doctor');

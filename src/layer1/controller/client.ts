@@ -24,9 +24,11 @@ import type {
   ReleaseView,
   Run,
 } from './api.ts';
+import type { ClusterView } from './cluster-api.ts';
 import type { App, Deployment, Event, JobView, ProgressLine, Token } from './wire.ts';
 
 export type * from './api.ts';
+export type * from './cluster-api.ts';
 export type * from './wire.ts';
 
 export type ControllerClientOptions = HttpClientOptions & { token: string };
@@ -315,6 +317,11 @@ export class ControllerClient {
 
   status(): Promise<Record<string, unknown>> {
     return this.#http.json('GET', '/status');
+  }
+
+  /** The whole cluster on one screen; answers within seconds also while the store or machines are away. */
+  readCluster(): Promise<ClusterView> {
+    return this.#http.json('GET', '/cluster');
   }
 
   async doctor(): Promise<Check[]> {

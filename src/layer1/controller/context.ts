@@ -24,6 +24,7 @@ export type HostPort = Pick<
   | 'resize'
   | 'signal'
   | 'status'
+  | 'memberReports'
 >;
 
 export type MembershipPort = Pick<MembershipClient, 'createToken' | 'list'>;

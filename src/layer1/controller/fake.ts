@@ -237,6 +237,7 @@ export function createFakeHost(images: readonly string[] = []): FakeHost {
     },
     signal: async (job, signal) => void signalled.push(`${job} ${signal}`),
     status: async () => ({}),
+    memberReports: async () => [],
     resize: async () => undefined,
     execExitCode: async () => 0,
     attach: async () => {

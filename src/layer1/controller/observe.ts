@@ -14,6 +14,7 @@ import {
   type Store,
   type WatchEvent,
 } from '#layer0/store/client';
+import { Absences } from './absences.ts';
 import { type App, appPrefix, type Deployment, deploymentRoot } from './wire.ts';
 
 /** Longest wait for the view to include a commit of our own: the store may be away. */
@@ -52,6 +53,8 @@ export interface Observer {
   allJobs(): Iterable<Job>;
   status(job: string): JobStatus | undefined;
   hostCount(): number;
+  /** Milliseconds since machines were seen to go, by host id; those that this process never saw are not in it. */
+  silentFor(): ReadonlyMap<string, number>;
   listen(listener: ObserveListener): () => void;
   /** Resolves when the view includes a commit of ours to these keys, or after a while, or when the signal fires. */
   caughtUp(revision: Revision, keys: readonly string[], signal: AbortSignal): Promise<void>;
@@ -76,9 +79,11 @@ class MirroredObserver implements Observer {
   /** Jobs by app, so that one app's view does not cost a walk over all. */
   readonly #jobsByApp = new Map<string, Set<string>>();
   readonly #lastStatus = new Map<string, JobStatus>();
+  readonly #absences: Absences;
 
   constructor(deps: ObserveDeps) {
     this.#clock = deps.clock;
+    this.#absences = new Absences(deps.clock);
     const follow = <T>(prefix: string, onChange: (change: WatchEvent<T>[] | 'resync') => void) =>
       createMirror<T>(deps.store, prefix, { ...deps, signal: this.#abort.signal, onChange });
     const tell =
@@ -105,7 +110,11 @@ class MirroredObserver implements Observer {
       tellJob(change);
     });
     this.#statuses = follow<JobStatus>(statusPrefix, (change) => this.#statusChanged(change));
-    this.#alive = follow<unknown>(hostAlivePrefix, () => this.#tell(undefined));
+    this.#alive = follow<unknown>(hostAlivePrefix, () => {
+      const keys = [...this.#alive.entries().keys()];
+      this.#absences.see(new Set(keys.map((key) => key.slice(hostAlivePrefix.length))));
+      this.#tell(undefined);
+    });
     this.ready = Promise.all(this.#all().map(({ synced }) => synced)).then(() => undefined);
     this.ready.catch(() => undefined);
   }
@@ -151,6 +160,10 @@ class MirroredObserver implements Observer {
 
   hostCount(): number {
     return this.#alive.entries().size;
+  }
+
+  silentFor(): ReadonlyMap<string, number> {
+    return this.#absences.silentFor();
   }
 
   listen(listener: ObserveListener): () => void {

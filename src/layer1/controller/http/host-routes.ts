@@ -2,12 +2,25 @@
 
 import type { HttpServer } from '#core/http-server';
 import { hostViewSchema, joinTokenSchema } from '../api.ts';
+import { clusterViewSchema } from '../cluster-api.ts';
+import { readCluster } from '../operations/cluster.ts';
 import { createJoinToken, listHosts } from '../operations/hosts.ts';
 import type { HttpDeps } from './http-deps.ts';
 import { listOf } from './replies.ts';
 
 export function registerHostRoutes(server: HttpServer, { context }: HttpDeps): void {
   const tags = ['hosts'];
+  server.get(
+    '/cluster',
+    {
+      schema: {
+        summary: 'The whole cluster on one screen, also while its store is away',
+        tags,
+        response: { 200: clusterViewSchema },
+      },
+    },
+    () => readCluster(context),
+  );
   server.get(
     '/hosts',
     {

@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import { coreErrors } from '#core/errors';
+import type { Store } from '#layer0/store/client';
 import type { CreatedToken } from '../api.ts';
+import type { ClusterView } from '../cluster-api.ts';
 import { internalKey, TestBed, testToken } from '../test-bed.ts';
 
 let bed: TestBed;
@@ -88,4 +91,37 @@ test('a token that was good goes on being good beside wrong ones, until it is re
 test('who sent it is what our own router says last, not what the caller says of itself', async () => {
   for (let index = 0; index < 20; index++) await sendWrong(1, `198.51.100.${index}, 203.0.113.7`);
   assert.equal((await call(wrong(1), '/whoami', '198.51.100.99, 203.0.113.7')).status, 429);
+});
+
+test('while the store is away a token known to be good may look, and says what it sees; nothing else is let in', async () => {
+  let isAway = false;
+  const unlessAway = <T>(answer: () => Promise<T>): Promise<T> =>
+    isAway ? Promise.reject(coreErrors.unreachable('the store is cut off')) : answer();
+  const store: Store = {
+    get: (key) => unlessAway(() => bed.store.get(key)),
+    list: (prefix, options) => unlessAway(() => bed.store.list(prefix, options)),
+    txn: (txn) => unlessAway(() => bed.store.txn(txn)),
+    watch: (prefix, options) => bed.store.watch(prefix, options),
+    grantLease: (ttlMs) => bed.store.grantLease(ttlMs),
+    keepAlive: (id) => bed.store.keepAlive(id),
+    revokeLease: (id) => bed.store.revokeLease(id),
+    elect: (name, options) => bed.store.elect(name, options),
+    close: async () => undefined,
+  };
+  await bed.controller.stop();
+  bed.controller = bed.newController({ store });
+  await bed.controller.start();
+  const report = { store: { engine: 'remote', host: 'h1' }, version: 'a' };
+  bed.host.memberReports = async () => [{ hostId: 'h1', name: 'eins', address: 'x', report }];
+  const { token } = await bed.ok<CreatedToken>('POST', '/tokens', { name: 'never-used' });
+  await bed.ok('GET', '/cluster');
+  isAway = true;
+  const view = await bed.ok<ClusterView>('GET', '/cluster');
+  assert.match(view.store.message, /the store on eins is away: nothing new is decided.*cut off/);
+  assert.deepEqual(
+    view.machines.map(({ name, state }) => [name, state]),
+    [['eins', 'up']],
+  );
+  assert.equal((await call(token, '/cluster')).status, 503);
+  assert.equal((await bed.call('POST', '/tokens', { name: 'more' })).status, 503);
 });

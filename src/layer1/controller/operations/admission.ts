@@ -3,8 +3,9 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '#core/clock';
-import { hasCode } from '#core/errors';
+import { hasCode, toAppError } from '#core/errors';
 import { type Rate, RateLimit } from '#core/rate-limit';
+import { within } from '#core/within';
 import type { Store } from '#layer0/store/client';
 import type { Caller } from '../context.ts';
 import { controllerErrors } from '../errors.ts';
@@ -12,8 +13,10 @@ import { authenticate, bearerOf, internalCaller, tokenHash } from './tokens.ts';
 
 /** Wrong tokens from one address. They are too long to be guessed: this keeps guessing from costing much. */
 const wrongTokens: Rate = { perSecond: 1, burst: 20 };
-/** Tokens known to be good, which are not held up by wrong ones from the same address. */
+/** Tokens known to be good: not held up by wrong ones from the same address, and let in to read while the store is away. */
 const maxKnown = 1_000;
+/** A store that has not answered by then is away. */
+const storeLimitMs = 3_000;
 
 export interface AdmissionDeps {
   store: Store;
@@ -27,7 +30,7 @@ export class Admission {
   readonly #deps: AdmissionDeps;
   readonly #calls: RateLimit;
   readonly #wrong: RateLimit;
-  readonly #known = new Set<string>();
+  readonly #known = new Map<string, Caller>();
 
   constructor(deps: AdmissionDeps) {
     this.#deps = deps;
@@ -54,17 +57,21 @@ export class Admission {
     const waitMs = this.#known.has(hash) ? 0 : this.#wrong.waitMs(address);
     if (waitMs > 0)
       throw tooMany(waitMs, 'too many calls with wrong tokens came from this address');
-    const { store, internalKey } = this.#deps;
+    const { store, clock, internalKey } = this.#deps;
     try {
-      const caller = await authenticate(store, token, internalKey);
+      const caller = await within(clock, storeLimitMs, () =>
+        authenticate(store, token, internalKey),
+      );
       if (this.#known.size >= maxKnown) this.#known.clear();
-      this.#known.add(hash);
+      this.#known.set(hash, caller);
       return caller;
     } catch (error) {
       if (hasCode(error, 'controller.unauthorized')) {
         this.#known.delete(hash);
         this.#wrong.take(address);
       }
+      const known = this.#known.get(hash);
+      if (known && request.method === 'GET' && toAppError(error).retry) return known;
       throw error;
     }
   }

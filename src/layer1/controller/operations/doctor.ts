@@ -1,8 +1,6 @@
 // Checks of what the controller can see: each says what was found, and what to do when it is not right.
 
 import { toAppError } from '#core/errors';
-import { parser } from '#core/schema';
-import { type DnsReport, hostReportSchema, type UnknownContainers } from '#layer0/host/wire';
 import { type Route, routeKey, routePrefix } from '#layer1/router/wire';
 import type { Check } from '../api.ts';
 import type { Context } from '../context.ts';
@@ -10,8 +8,8 @@ import { failedAttempts } from '../decide/app-view.ts';
 import { claimOf } from '../decide/route.ts';
 import { readReleases } from '../records.ts';
 import { isUnfinished, nameOf } from '../view.ts';
+import { examineMachines } from './cluster.ts';
 
-const hostReport = parser(hostReportSchema);
 /** A deployment that stands still longer than this is worth a look. */
 const stuckMs = 15 * 60_000;
 /** Failed attempts in a row that are called a crash loop. */
@@ -19,7 +17,7 @@ const crashLoop = 5;
 
 export async function examine(context: Context): Promise<Check[]> {
   return [
-    ...(await checkHost(context)),
+    ...(await checkLayer0(context)),
     await check('the view of the store is fresh', async () =>
       context.observer.isConnected ? undefined : 'a watch is broken; is gantry-host running?',
     ),
@@ -33,31 +31,16 @@ export async function examine(context: Context): Promise<Check[]> {
   ];
 }
 
-/** One question to layer 0, two answers: that it answers, and what it has that nobody knows. */
-async function checkHost({ host }: Context): Promise<Check[]> {
-  let unknown: UnknownContainers | undefined;
-  let dns: DnsReport | undefined;
-  const answers = await check('layer 0 answers', async () => {
-    const status = hostReport.parse(await host.status(), 'the status of the host');
-    unknown = status.unknownContainers;
-    dns = status.dns;
-    return undefined;
-  });
-  const known = await check('every container has a record', async () => describeUnknown(unknown));
-  const names = await check('apps can look up names', async () => describeDns(dns));
-  return answers.isOk ? [answers, known, names] : [answers];
-}
-
-function describeDns(dns: DnsReport | undefined): string | undefined {
-  if (!dns || dns.isAnswering) return undefined;
-  return `nothing answers at ${dns.address}:53, so no container finds another by its name; see \`docker logs gantry-dns\`, and run script/up if it is gone`;
-}
-
-function describeUnknown(unknown: UnknownContainers | undefined): string | undefined {
-  if (!unknown || unknown.count === 0) return undefined;
-  const { count, names } = unknown;
-  const more = count > names.length ? ` and ${count - names.length} more` : '';
-  return `${names.join(', ')}${more}: made under another store, so Gantry leaves them alone; keep what you need of them, then \`docker rm -f\` them on the machine`;
+/** One question to layer 0, and what every machine answers to it. */
+async function checkLayer0(context: Context): Promise<Check[]> {
+  try {
+    return [
+      { name: 'layer 0 answers', isOk: true, message: 'ok' },
+      ...(await examineMachines(context)),
+    ];
+  } catch (error) {
+    return [{ name: 'layer 0 answers', isOk: false, message: toAppError(error).message }];
+  }
 }
 
 async function check(name: string, find: () => Promise<string | undefined>): Promise<Check> {
