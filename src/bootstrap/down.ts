@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFirewall } from '#layer0/network/index';
 import { run } from './command.ts';
-import { removeContainer } from './containers.ts';
+import { dnsName, hostName, openEngine, removeContainer, replaceName } from './containers.ts';
 import { readMachine } from './machine-file.ts';
 import type { Progress } from './progress.ts';
 import { forgetMachine, type Person, removeCommand } from './user.ts';
@@ -24,8 +24,9 @@ export async function down(home: string, { progress, person }: DownDeps): Promis
   const label = `label=gantry.cluster=${machine.clusterId}`;
   // The daemon first: it would start again what is removed.
   await progress.step('stopping the host daemon', async () => {
-    await removeContainer('gantry-host');
-    await removeContainer('gantry-dns');
+    const engine = openEngine(machine);
+    for (const name of [replaceName, hostName, dnsName]) await removeContainer(engine, name);
+    engine.close();
   });
   await progress.step('removing containers, networks and images', async () => {
     await removeAll(['ps', '--all', '--quiet', '--filter', label], ['rm', '--force', '--volumes']);

@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { readConfig } from '#core/config';
-import { createHttpClient } from '#core/http-client';
-import { hostAlivePrefix } from '#layer0/host/wire';
+import { toAppError } from '#core/errors';
 import {
   joinCluster,
   membershipFolder,
@@ -15,8 +15,10 @@ import {
   Peers,
   readIdentity,
 } from '#layer0/membership/index';
+import { type Wanted, wantedKey } from '#layer0/upgrade/client';
 import { run } from './command.ts';
-import { dnsPlan, ensureContainer, hostPlan } from './containers.ts';
+import { hostName } from './containers.ts';
+import { runContainers } from './daemon.ts';
 import { bootstrapErrors } from './errors.ts';
 import {
   defaultDomain,
@@ -28,7 +30,6 @@ import {
 } from './machine-file.ts';
 import type { UpOptions } from './options.ts';
 import type { Progress } from './progress.ts';
-import { waitForLayer0, waitUntil } from './wait.ts';
 
 interface Joined {
   machine: Machine;
@@ -57,11 +58,21 @@ export async function joinMachine(
   progress.line('On a machine that has the gantry command: gantry host list');
 }
 
-/** What script/up does on a machine that is a member: it runs what the cluster runs. */
+/**
+ * What script/up does on a machine that is a member: it runs what the cluster wants, whatever this checkout is. Needed only
+ * where the daemon cannot see to that by itself.
+ */
 export async function bringMemberUp(machine: Machine, progress: Progress): Promise<void> {
   const format = '{{.Config.Image}}';
-  const image = (await run('docker', ['inspect', '--format', format, 'gantry-host'])).trim();
-  await startDaemon(machine, image, image.split(':')[1] ?? '', progress);
+  const current = (await run('docker', ['inspect', '--format', format, hostName])).trim();
+  const image = await progress.step('asking the cluster for its version', () => wantedTag(machine));
+  if (image === undefined) progress.line('  no machine answers: this one starts what it has');
+  if (image !== undefined && (await run('docker', ['images', '--quiet', image])).trim() === '')
+    await progress.step('fetching the system image from the cluster', () =>
+      fetchImage(machine, image),
+    );
+  const tag = image ?? current;
+  await startDaemon(machine, tag, tag.split(':')[1] ?? '', progress);
   progress.line(`This machine is ${machine.name} (${machine.hostId}) of a cluster.`);
 }
 
@@ -71,26 +82,42 @@ async function startDaemon(
   version: string,
   progress: Progress,
 ): Promise<void> {
-  for (const folder of ['run', 'dns', 'proxy', 'logs', 'volumes'])
-    await mkdir(join(machine.home, folder), { recursive: true, mode: 0o750 });
-  const baseUrl = `unix:${machine.home}/run/host.sock`;
-  await progress.step('starting the host daemon and DNS', async () => {
-    await ensureContainer(hostPlan(machine, image, version));
-    await ensureContainer(dnsPlan(machine, image));
-    await waitForLayer0(baseUrl);
-    const client = createHttpClient({ baseUrl });
-    const hint =
-      'See `docker logs gantry-host`; is the port of the peer door open on every machine?';
-    try {
-      await waitUntil('the cluster does not see this machine', hint, async () => {
-        const query = { key: `${hostAlivePrefix}${machine.hostId}` };
-        const { entry } = await client.json<{ entry?: unknown }>('GET', '/store/entry', { query });
-        if (entry === undefined) throw bootstrapErrors.timeout('it has not said that it is alive');
-      });
-    } finally {
-      client.close();
+  await progress.step('starting the host daemon and DNS', () =>
+    runContainers(machine, image, version),
+  );
+}
+
+/** From any member that answers; undefined when none does. */
+async function wantedTag(machine: Machine): Promise<string | undefined> {
+  const peers = await openPeers(machine);
+  try {
+    for (const { hostId } of peers.list().filter((member) => member.hostId !== machine.hostId)) {
+      try {
+        const query = { key: wantedKey };
+        const client = peers.client(hostId);
+        const { entry } = await client.json<{ entry?: { value: Wanted } }>('GET', '/store/entry', {
+          query,
+        });
+        if (entry) return entry.value.tag;
+      } catch (error) {
+        if (!toAppError(error).retry) throw error;
+      }
     }
-  });
+    return undefined;
+  } finally {
+    peers.close();
+  }
+}
+
+async function openPeers(machine: Machine): Promise<Peers> {
+  const folder = membershipFolder(machine.home);
+  const peers = new Peers(folder);
+  await peers.load();
+  const identity = await readIdentity(folder);
+  if (!identity)
+    throw bootstrapErrors.command(`${folder} holds no identity: script/down, then join anew`);
+  peers.use(identity);
+  return peers;
 }
 
 async function enter({
@@ -122,19 +149,9 @@ async function enter({
 }
 
 async function fetchImage(machine: Machine, image: string): Promise<void> {
-  const folder = membershipFolder(machine.home);
-  const peers = new Peers(folder);
-  await peers.load();
-  const identity = await readIdentity(folder);
-  if (!identity || machine.storeHost === undefined)
-    throw bootstrapErrors.command(`${folder} holds no identity: script/down, then join anew`);
-  peers.use(identity);
+  const peers = await openPeers(machine);
   try {
-    const query = { reference: image };
-    const timeoutMs = 600_000;
-    const archive = await peers
-      .client(machine.storeHost)
-      .raw('GET', '/images/archive', { query, timeoutMs });
+    const archive = await firstArchive(peers, machine.hostId, image);
     const load = spawn('docker', ['load', '--quiet'], { stdio: ['pipe', 'ignore', 'inherit'] });
     const ended = new Promise<number | null>((resolve) => load.once('close', resolve));
     await pipeline(archive, load.stdin);
@@ -143,4 +160,21 @@ async function fetchImage(machine: Machine, image: string): Promise<void> {
   } finally {
     peers.close();
   }
+}
+
+/** Of the first member that has the image and answers. */
+async function firstArchive(peers: Peers, self: string, image: string): Promise<Readable> {
+  const query = { reference: image };
+  let last: unknown;
+  for (const { hostId } of peers.list().filter((member) => member.hostId !== self)) {
+    try {
+      const options = { query, timeoutMs: 600_000 };
+      return await peers.client(hostId).raw('GET', '/images/archive', options);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw bootstrapErrors.command(`no machine of the cluster gave the image ${image}`, {
+    cause: last,
+  });
 }

@@ -1,12 +1,16 @@
 // The story of `script/up`, from images to an answer. Every step looks first and changes only what differs.
 
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { systemClock } from '#core/clock';
 import { silentLog } from '#core/log';
 import { systemRandom } from '#core/random';
 import { createHostClient } from '#layer0/host/client';
 import { createRemoteStore, type Store } from '#layer0/store/client';
+import {
+  askForVersion,
+  readProgress,
+  type Wanted as WantedVersion,
+  wantedKey,
+} from '#layer0/upgrade/client';
 import {
   type App,
   appKey,
@@ -16,7 +20,7 @@ import {
   keptImagePrefix,
 } from '#layer1/controller/wire';
 import { run } from './command.ts';
-import { dnsPlan, ensureContainer, hostPlan } from './containers.ts';
+import { runContainers } from './daemon.ts';
 import { ensureRoutes } from './domain.ts';
 import { ensureCertificate } from './ensure-certificate.ts';
 import { ensureImages, imageId, type PlatformImages } from './images.ts';
@@ -35,7 +39,7 @@ import type { Progress } from './progress.ts';
 import { askSample, deploySample, sampleApp } from './sample.ts';
 import { systemProcesses } from './system-app.ts';
 import { ensureCliConfig, findPerson, installCommand } from './user.ts';
-import { isLed, waitForApi, waitForDeployment, waitForLayer0 } from './wait.ts';
+import { isLed, waitForApi, waitForDeployment, waitForOthers } from './wait.ts';
 
 export interface UpDeps {
   checkout: string;
@@ -55,6 +59,7 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
   const layer0 = await startLayer0(machine, images, progress);
   try {
     const caPem = await ensureCertificate(options, machine, layer0);
+    await upgradeOthers(images, layer0, progress);
     await startSystemApp({ machine, images, layer0, progress });
     await installCommand(checkout);
     const person = await findPerson(deps.env);
@@ -88,16 +93,10 @@ async function startLayer0(
   images: PlatformImages,
   progress: Progress,
 ): Promise<Layer0> {
-  for (const folder of ['run', 'dns', 'proxy', 'logs', 'volumes', 'store']) {
-    await mkdir(join(machine.home, folder), { recursive: true, mode: 0o750 });
-  }
   const baseUrl = `unix:${machine.home}/run/host.sock`;
-  const isNew = await progress.step('starting the host daemon and DNS', async () => {
-    const isChanged = await ensureContainer(hostPlan(machine, images.system, images.version));
-    await ensureContainer(dnsPlan(machine, images.system));
-    await waitForLayer0(baseUrl);
-    return isChanged;
-  });
+  const isNew = await progress.step('starting the host daemon and DNS', () =>
+    runContainers(machine, images.system, images.version),
+  );
   if (isNew)
     progress.line(`  host ${machine.name} (${machine.hostId}) runs version ${images.version}`);
   const store = createRemoteStore({
@@ -112,6 +111,28 @@ async function startLayer0(
     await store.close();
   };
   return { store, host, close };
+}
+
+/** Before the platform is deployed: its processes then find a daemon that is not older than they are on every machine. */
+async function upgradeOthers(
+  { system: tag, version }: PlatformImages,
+  { store }: Layer0,
+  progress: Progress,
+): Promise<void> {
+  const earlier = (await store.get<WantedVersion>(wantedKey))?.value;
+  const image = await imageId(tag);
+  const isAsked = earlier?.version === version && earlier.image === image;
+  const wanted =
+    isAsked && (await readProgress(store, earlier)).failure === undefined
+      ? earlier
+      : await askForVersion(store, { version, image, tag }, systemClock);
+  const { waiting, silent } = await readProgress(store, wanted);
+  if (waiting.length > 0)
+    await progress.step('bringing the other machines to this version', (detail) =>
+      waitForOthers(store, wanted, detail),
+    );
+  for (const name of silent)
+    progress.line(`  ${name} does not answer: it comes to this version when it is back`);
 }
 
 interface StartOptions {

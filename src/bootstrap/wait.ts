@@ -6,14 +6,22 @@ import { toAppError } from '#core/errors';
 import { createHttpClient } from '#core/http-client';
 import { systemRandom } from '#core/random';
 import { retry } from '#core/retry';
+import type { OwnContainers } from '#layer0/host/index';
+import { type Host, hostKey } from '#layer0/host/wire';
 import type { Store } from '#layer0/store/client';
+import { readProgress, type Wanted } from '#layer0/upgrade/client';
 import { type Deployment, deploymentKey } from '#layer1/controller/wire';
 import { bootstrapErrors } from './errors.ts';
 import { hasController } from './install.ts';
+import type { Machine } from './machine-file.ts';
 import { systemAppId } from './system-app.ts';
 import type { CliCluster } from './user.ts';
 
 const limitMs = 120_000;
+/** From start to an answer, with the store reached; a machine at its limits is slow. */
+const daemonLimitMs = 90_000;
+/** All machines, one after the other, each with an image to fetch. */
+const othersLimitMs = 1_800_000;
 /** The controller ends every deployment by itself; a version that never gets healthy takes minutes, there and back. */
 const deploymentLimitMs = 900_000;
 
@@ -50,15 +58,65 @@ export async function waitUntil<T>(
   }, options);
 }
 
-export async function waitForLayer0(baseUrl: string): Promise<void> {
-  const client = createHttpClient({ baseUrl, timeoutMs: 2000 });
+/** Until the daemon of this version answers and has reached the store. */
+export async function waitForDaemon(
+  { home, hostId }: Pick<Machine, 'home' | 'hostId'>,
+  version: string,
+): Promise<void> {
+  const client = createHttpClient({ baseUrl: `unix:${home}/run/host.sock`, timeoutMs: 2000 });
+  const hint =
+    'See `docker logs gantry-host`; on a machine that joined: is the port of the peer door open on every machine?';
+  const look = async () => {
+    const status = await client.json<{ version: string }>('GET', '/status');
+    if (status.version !== version)
+      throw bootstrapErrors.timeout(`version ${status.version} answers`);
+    const query = { key: hostKey(hostId) };
+    const { entry } = await client.json<{ entry?: { value: Host } }>('GET', '/store/entry', {
+      query,
+    });
+    if (entry?.value.version !== version)
+      throw bootstrapErrors.timeout('the store does not have this machine at this version');
+  };
   try {
-    await waitUntil('the host daemon did not answer', 'See `docker logs gantry-host`.', () =>
-      client.json('GET', '/status'),
+    await waitUntil(
+      `the host daemon of version ${version} did not answer`,
+      hint,
+      look,
+      daemonLimitMs,
     );
   } finally {
     client.close();
   }
+}
+
+export async function waitForRunning(engine: OwnContainers, name: string): Promise<void> {
+  await waitUntil(`${name} did not start`, `See \`docker logs ${name}\`.`, async () => {
+    if (!(await engine.find(name))?.isRunning) throw bootstrapErrors.timeout('it does not run');
+  });
+}
+
+/** Until the daemons of the other machines have this version. The names of those that are silent now and follow later. */
+export async function waitForOthers(
+  store: Store,
+  wanted: Wanted,
+  detail: (text: string) => void,
+): Promise<string[]> {
+  const hint = 'See `docker logs gantry-host` there, and `docker logs gantry-replace`.';
+  const look = async () => {
+    const { waiting, silent, failure } = await readProgress(store, wanted);
+    if (failure !== undefined) return { silent, failure };
+    if (waiting.length > 0) {
+      detail(waiting.join(', '));
+      throw bootstrapErrors.timeout(`${waiting.join(', ')} are of another version`);
+    }
+    return { silent, failure };
+  };
+  const ended = await waitUntil('the other machines', hint, look, othersLimitMs);
+  if (ended.failure)
+    throw bootstrapErrors.command(
+      `${ended.failure.host} did not come to this version, and no other machine was touched after it: ${ended.failure.reason}`,
+    );
+  return ended.silent;
 }
 
 export async function waitForApi(cluster: CliCluster): Promise<void> {

@@ -25,7 +25,8 @@ export type IdPrefix =
   | 'cluster'
   | 'lease'
   | 'req'
-  | 'inc';
+  | 'inc'
+  | 'upg';
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 

@@ -50,6 +50,7 @@ import { DnsWatch } from './dns-watch.ts';
 import { createAppCollector, createImageCollector } from './housekeeping.ts';
 import { reportMachine } from './machine-report.ts';
 import { reportMembers } from './members-report.ts';
+import { createDaemonUpgrade } from './replacement.ts';
 
 export { daemonSettings } from './config.ts';
 
@@ -81,6 +82,7 @@ interface Parts extends Cluster {
   host: Host;
   scheduler: Scheduler;
   dnsTable: { start(): void | Promise<void>; stop(): Promise<void> };
+  upgrade: Component;
   /** What collects and what watches. */
   loops: Loop[];
 }
@@ -103,10 +105,12 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       for (const loop of parts.loops) loop.start();
       await listenUnix(server, join(config.home, 'run', 'host.sock'));
       await parts.membership.start();
+      await parts.upgrade.start();
       deps.log.info({ host: config.hostId, version: config.version }, 'the host daemon is up');
     },
     /** What runs on this machine goes on running: only this process lets go. */
     async stop() {
+      await parts?.upgrade.stop();
       await parts?.membership.stop();
       await server?.close();
       if (!parts) return;
@@ -203,7 +207,9 @@ async function createParts(
     createAppCollector(housekeeping, join(config.home, 'volumes')),
     createImageCollector(housekeeping),
   ];
-  return { ...cluster, runtime, discovery, network, images, host, scheduler, dnsTable, loops };
+  const upgrade = createDaemonUpgrade(deps, config, { store, images });
+  const parts = { runtime, discovery, network, images, host, scheduler, dnsTable, upgrade, loops };
+  return { ...cluster, ...parts };
 }
 
 interface NetworkParts {
@@ -309,6 +315,7 @@ function statusOf(parts: Parts): Record<string, unknown> {
     ...parts.scheduler.status(),
     ...parts.network.status(),
     ...parts.images.status(),
+    ...parts.upgrade.status(),
     loops: parts.loops.map((loop) => loop.status()),
   };
 }

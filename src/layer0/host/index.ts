@@ -28,6 +28,11 @@ import type { DnsReport, JobStatus, UnknownContainers } from './wire.ts';
 export { type HostConfig, hostSettings } from './config.ts';
 export { createLoadMeter, type LoadMeter } from './load.ts';
 export { createDockerRuntime } from './runtime/docker/docker-runtime.ts';
+export {
+  createOwnContainers,
+  type OwnContainer,
+  type OwnContainers,
+} from './runtime/docker/own-containers.ts';
 export { createSeal, loadSealKey, type Seal } from './seal.ts';
 
 /** Most unknown containers that a status names. */

@@ -28,6 +28,11 @@ export const membershipErrors = defineErrors('membership', {
     retry: false,
     doc: 'No member has that id or name; gantry host list shows them.',
   },
+  doorVersion: {
+    status: 409,
+    retry: true,
+    doc: 'Two machines whose daemons are more than one version apart do not talk. Run script/up of the newer version on a machine that still talks to the older one, or on the older one itself.',
+  },
   authority: {
     status: 500,
     retry: true,

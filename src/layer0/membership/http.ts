@@ -3,12 +3,14 @@
 import type { HttpServer } from '#core/http-server';
 import { type Static, Type } from '#core/schema';
 import type { MembershipClient } from './client.ts';
+import { registerDoorVersion } from './door-version.ts';
 import { issuedTokenSchema, joinAnswerSchema, joinRequestSchema, memberSchema } from './wire.ts';
 
 const tags = ['membership'];
 const hostParams = Type.Object({ host: Type.String() });
 
 export function registerMembershipRoutes(server: HttpServer, membership: MembershipClient): void {
+  registerDoorVersion(server);
   server.get(
     '/membership/members',
     {

@@ -16,6 +16,7 @@ import { createMemoryStore } from '#layer0/store/fake';
 import { issueCertificate, makeAuthority, makeRequest } from './act/authority.ts';
 import { resyncMs, tokenTtlMs } from './config.ts';
 import { formatToken, parseToken } from './decide/token.ts';
+import { doorHeader, doorVersion } from './door-version.ts';
 import {
   createMembership,
   joinCluster,
@@ -26,6 +27,7 @@ import {
   registerJoinRoute,
   registerMembershipRoutes,
 } from './index.ts';
+import type { JoinAnswer } from './wire.ts';
 
 const loopback = '127.0.0.1';
 const joiner = { name: 'second', address: loopback, port: 7443 };
@@ -207,6 +209,38 @@ describe('joining', () => {
 });
 
 describe('the peer door', () => {
+  test('takes calls of a member that is one version older or newer, and no others', async () => {
+    const { peers } = await joined(await machine.token());
+    const options = peers.connection('host-first');
+    const call = async (version: string) => {
+      const client = createHttpClient({ ...options, headers: { [doorHeader]: version } });
+      try {
+        return await client.json('GET', '/membership/members');
+      } finally {
+        client.close();
+      }
+    };
+    for (const near of [doorVersion - 1, doorVersion + 1]) await call(String(near));
+    const refused = { code: 'membership.doorVersion', message: /Upgrade the older one first/ };
+    for (const far of [String(doorVersion + 2), 'x']) await assert.rejects(call(far), refused);
+  });
+
+  test('understands a machine that joins and says more than this version knows', async () => {
+    const { certificatePem: ca } = await authorityAfterToken(machine);
+    const { secret } = parseToken(await machine.token());
+    const { requestPem } = await makeRequest();
+    const client = createHttpClient({
+      baseUrl: `https://member:${machine.port}`,
+      dialAddress: loopback,
+      ca,
+      checksName: false,
+    });
+    const body = { secret, requestPem, ...joiner, colour: 'green' };
+    const answer = await client.json<JoinAnswer>('POST', '/join', { body });
+    assert.deepEqual(answer.members.map(({ name }) => name).sort(), ['first', 'second']);
+    client.close();
+  });
+
   test('lets a machine without a certificate do nothing but join', async () => {
     await machine.token();
     const { certificatePem } = await authorityOf(machine);
@@ -263,6 +297,11 @@ describe('the peer door', () => {
     await peers.client('host-first').json('GET', '/membership/members');
   });
 });
+
+async function authorityAfterToken(of: Machine) {
+  await of.token();
+  return authorityOf(of);
+}
 
 async function authorityOf({ store }: Machine): Promise<{ certificatePem: string }> {
   const entry = await store.get<{ certificatePem: string }>('membership/authority');

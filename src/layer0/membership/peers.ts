@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { hasCode } from '#core/errors';
 import { createHttpClient, type HttpClient, type HttpClientOptions } from '#core/http-client';
 import { parser, Type } from '#core/schema';
+import { doorHeader, doorVersion } from './door-version.ts';
 import { membershipErrors } from './errors.ts';
 import { type Identity, replaceFile } from './identity.ts';
 import { type Member, memberSchema } from './wire.ts';
@@ -95,6 +96,7 @@ export class Peers {
       ca: authorityPem,
       cert: certificatePem,
       key: keyPem,
+      headers: { [doorHeader]: String(doorVersion) },
     };
   }
 

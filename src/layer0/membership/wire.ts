@@ -35,19 +35,17 @@ export const tokenRecordSchema = Type.Object({
 });
 export type TokenRecord = Static<typeof tokenRecordSchema>;
 
-export const joinRequestSchema = Type.Object(
-  {
-    secret: Type.String({ maxLength: 200 }),
-    requestPem: Type.String({
-      maxLength: 4000,
-      description: 'PKCS #10; its subject is not looked at.',
-    }),
-    name: Type.String({ minLength: 1, maxLength: 253 }),
-    address: Type.String({ minLength: 1, maxLength: 253 }),
-    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-  },
-  { additionalProperties: false },
-);
+/** A newer machine may say more: that is ignored. */
+export const joinRequestSchema = Type.Object({
+  secret: Type.String({ maxLength: 200 }),
+  requestPem: Type.String({
+    maxLength: 4000,
+    description: 'PKCS #10; its subject is not looked at.',
+  }),
+  name: Type.String({ minLength: 1, maxLength: 253 }),
+  address: Type.String({ minLength: 1, maxLength: 253 }),
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+});
 export type JoinRequest = Static<typeof joinRequestSchema>;
 
 export const joinAnswerSchema = Type.Object({

@@ -1,0 +1,51 @@
+// The door of upgrade: a version is asked for here, and how far the hosts are is read.
+
+import type { Clock } from '#core/clock';
+import { newId } from '#core/ids';
+import { type Host, hostAlivePrefix, hostPrefix } from '#layer0/host/wire';
+import { listAll, type Store } from '#layer0/store/client';
+import { type Turn, turnKey, type Wanted, wantedKey } from './wire.ts';
+
+export { type Outcome, outcomeFile, type Turn, type Wanted, wantedKey } from './wire.ts';
+
+/** Asks every host for this version; asked again after a failure, everybody tries again. */
+export async function askForVersion(
+  store: Store,
+  wish: Pick<Wanted, 'version' | 'image' | 'tag'>,
+  clock: Clock,
+): Promise<Wanted> {
+  const wanted: Wanted = { id: newId('upg'), ...wish, askedAt: clock.now() };
+  await store.txn({ compare: [], operations: [{ put: wantedKey, value: wanted }] });
+  return wanted;
+}
+
+export interface UpgradeProgress {
+  /** Names of hosts that are alive and have another version. */
+  waiting: string[];
+  /** Names of hosts that are silent and have another version: they follow when they are back. */
+  silent: string[];
+  /** The host that went back to its old daemon, and why. */
+  failure: { host: string; reason: string } | undefined;
+}
+
+export async function readProgress(store: Store, wanted: Wanted): Promise<UpgradeProgress> {
+  const [hosts, alive, turn] = await Promise.all([
+    listAll<Host>(store, hostPrefix),
+    listAll(store, hostAlivePrefix),
+    store.get<Turn>(turnKey),
+  ]);
+  const isAlive = new Set(alive.map(({ key }) => key.slice(hostAlivePrefix.length)));
+  const behind = hosts
+    .map(({ value }) => value)
+    .filter(({ version }) => version !== wanted.version);
+  const nameOf = (id: string) => hosts.find(({ value }) => value.id === id)?.value.name ?? id;
+  const { upgrade, host = '', failure } = turn?.value ?? {};
+  return {
+    waiting: behind.filter(({ id }) => isAlive.has(id)).map(({ name }) => name),
+    silent: behind.filter(({ id }) => !isAlive.has(id)).map(({ name }) => name),
+    failure:
+      upgrade === wanted.id && failure !== undefined
+        ? { host: nameOf(host), reason: failure }
+        : undefined,
+  };
+}
