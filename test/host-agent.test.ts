@@ -57,6 +57,7 @@ describe('the host agent on Docker', () => {
         portMin: 23_000,
         portMax: 23_099,
         memoryReserveBytes: 0,
+        hostLeaseMs: 10_000,
       },
     );
     await host.start();

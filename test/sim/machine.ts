@@ -171,6 +171,7 @@ export class Machine {
       ...{ hostId: id, clusterId, name: id, address: '127.0.0.1' },
       ...{ home: '/sim', version: '0.0.0', portMin: 21_000, portMax: 21_999 },
       memoryReserveBytes: 512 * 1024 * 1024,
+      hostLeaseMs: 10_000,
     };
   }
 }

@@ -24,6 +24,13 @@ export const hostSettings = {
     min: 0,
     max: 1024 ** 4,
   }),
+  hostLeaseMs: numberSetting({
+    env: 'GANTRY_HOST_LEASE_MS',
+    doc: 'How long a machine counts as there after it was last heard of; the same on all machines of a cluster.',
+    fallback: 10_000,
+    min: 2000,
+    max: 600_000,
+  }),
 };
 
 export type HostSettings = SettingsOf<typeof hostSettings>;
@@ -45,8 +52,6 @@ export type HostConfig = HostIdentity & HostSettings;
 
 /** App that may have host paths, the host network and capabilities. */
 export const systemApp = 'app-gantry';
-/** How long `host/alive/<id>` outlives a silent agent. */
-export const aliveTtlMs = 10_000;
 /** Longest time between two passes of a job, and between two lists of the engine. */
 export const resyncMs = 60_000;
 /** Starts at once, per core: an engine gains nothing from more. */

@@ -134,6 +134,7 @@ export const testConfig = {
   portMin: 21_000,
   portMax: 21_009,
   memoryReserveBytes: 0,
+  hostLeaseMs: 10_000,
 };
 
 function withOutage<S extends object>(store: S, outage: { store: boolean }): S {

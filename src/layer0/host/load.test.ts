@@ -45,7 +45,7 @@ test('a host says how busy it is when it has changed, not each time, and it goes
     },
     {
       ...{ hostId: 'h1', clusterId: 'c1', name: 'h1', address: '127.0.0.1', home: '/x' },
-      ...{ version: '1', portMin: 1, portMax: 2, memoryReserveBytes: 0 },
+      ...{ version: '1', portMin: 1, portMax: 2, memoryReserveBytes: 0, hostLeaseMs: 10_000 },
     },
   );
   t.after(() => store.close());

@@ -9,7 +9,7 @@ import type { Random } from '#core/random';
 import { createLoop, type Loop, type LoopStatus } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
 import type { Store } from '#layer0/store/client';
-import { aliveTtlMs, type HostConfig } from './config.ts';
+import type { HostConfig } from './config.ts';
 import type { LoadMeter } from './load.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { type Host, type HostLoad, hostAlivePrefix, hostKey, hostLoadPrefix } from './wire.ts';
@@ -49,8 +49,8 @@ export class HostRegistration {
     this.#loop = createLoop({
       name: 'host-registration',
       run: () => this.#pass(),
-      resyncMs: aliveTtlMs / 4,
-      backoff: { minMs: 100, maxMs: aliveTtlMs / 8 },
+      resyncMs: config.hostLeaseMs / 4,
+      backoff: { minMs: 100, maxMs: config.hostLeaseMs / 8 },
       clock: deps.clock,
       random: deps.random,
       log: deps.log,
@@ -82,7 +82,7 @@ export class HostRegistration {
     if (this.#lease !== undefined && this.#host) return await this.#tellLoad(this.#lease);
     const host = await this.#describe();
     const { store, discovery } = this.#deps;
-    const lease = this.#lease ?? (await store.grantLease(aliveTtlMs)).id;
+    const lease = this.#lease ?? (await store.grantLease(this.#config.hostLeaseMs)).id;
     await store.txn({
       compare: [],
       operations: [

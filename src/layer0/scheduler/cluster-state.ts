@@ -5,6 +5,7 @@ import { parser } from '#core/schema';
 import {
   type Host,
   hostAlivePrefix,
+  hostDrainPrefix,
   hostLoadPrefix,
   hostLoadSchema,
   hostPrefix,
@@ -28,6 +29,8 @@ import {
   type Job,
   jobPrefix,
   jobSchema,
+  rebalanceKey,
+  rebalancePrefix,
 } from './wire.ts';
 
 export interface StateEntry {
@@ -44,6 +47,8 @@ export interface KnownJob {
   host: KnownHost | undefined;
   modRevision: number;
   status: JobStatus | undefined;
+  /** Monotonic time since when its attempt is seen up and healthy without a break. */
+  healthySince: number | undefined;
 }
 
 export interface KnownFormation {
@@ -70,6 +75,10 @@ export class ClusterState {
   readonly index = new HostIndex();
   /** Hosts without a lease. */
   readonly away = new Set<KnownHost>();
+  /** Hosts whose jobs are to go elsewhere. */
+  readonly draining = new Set<KnownHost>();
+  /** Apps whose jobs are to be spread evenly again, as asked; the value is what `modRevision` says. */
+  readonly rebalances = new Map<string, number>();
   readonly jobs = new Map<string, KnownJob>();
   readonly formations = new Map<string, KnownFormation>();
   readonly claims = new Map<string, KnownClaim>();
@@ -115,6 +124,9 @@ export class ClusterState {
       this.#setAlive(key.slice(hostAlivePrefix.length), true);
     else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), value);
     else if (key.startsWith(hostLoadPrefix)) this.#setLoad(key.slice(hostLoadPrefix.length), value);
+    else if (key.startsWith(hostDrainPrefix))
+      this.#setDrain(key.slice(hostDrainPrefix.length), true);
+    else if (key.startsWith(rebalancePrefix)) this.#setRebalance(key, modRevision);
     else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), value);
   }
 
@@ -128,6 +140,9 @@ export class ClusterState {
     else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), {});
     else if (key.startsWith(hostLoadPrefix))
       this.#setLoad(key.slice(hostLoadPrefix.length), undefined);
+    else if (key.startsWith(hostDrainPrefix))
+      this.#setDrain(key.slice(hostDrainPrefix.length), false);
+    else if (key.startsWith(rebalancePrefix)) this.#setRebalance(key, undefined);
     else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), undefined);
     else this.claims.delete(key);
   }
@@ -148,14 +163,26 @@ export class ClusterState {
       ...this.claims.keys(),
       ...hosts.filter(({ isAlive }) => isAlive).map(({ id }) => hostAlivePrefix + id),
       ...hosts.flatMap(({ id }) => [hostTagsPrefix + id, hostLoadPrefix + id]),
+      ...[...this.draining].map(({ id }) => hostDrainPrefix + id),
+      ...[...this.rebalances.keys()].map(rebalanceKey),
       ...hosts.filter(({ record }) => record).map(({ id }) => hostPrefix + id),
     ];
+  }
+
+  /** Whatever was true of them is not known any more: nobody was looking. Who is away is away from now on. */
+  restartAbsences(): void {
+    for (const host of this.away) host.awaySince = this.#now();
   }
 
   /** Every app that has jobs or formations is to be looked at again. */
   markAllDirty(): void {
     for (const app of this.#jobsByApp.keys()) this.#markDirty(app);
     for (const app of this.#formationsByApp.keys()) this.#markDirty(app);
+  }
+
+  /** An app is to be looked at again, although nothing of its own changed. */
+  lookAgainAt(app: string): void {
+    this.#markDirty(app);
   }
 
   /** At the priority of its most important formation. */
@@ -176,9 +203,18 @@ export class ClusterState {
       this.#specs.leave(before.job);
     }
     const status = this.#statuses.get(id);
-    const known: KnownJob = { job, group, host: undefined, modRevision, status };
+    const healthySince = before?.healthySince;
+    const known = { job, group, host: undefined, modRevision, status, healthySince };
     this.jobs.set(id, known);
+    this.#noteHealth(known, before?.status);
     this.#enter(known);
+  }
+
+  #noteHealth(known: KnownJob, before: JobStatus | undefined): void {
+    const { status } = known;
+    if (status?.state !== 'up' || !status.isHealthy) known.healthySince = undefined;
+    else if (before?.attempt !== status.attempt) known.healthySince = this.#now();
+    else known.healthySince ??= this.#now();
   }
 
   #deleteJob(id: string): void {
@@ -197,13 +233,16 @@ export class ClusterState {
     const known = this.jobs.get(id);
     if (!known) return;
     const hasEnded = isEnded(known.job, status);
-    if (hasEnded === isEnded(known.job, known.status)) {
+    const before = known.status;
+    if (hasEnded === isEnded(known.job, before)) {
       known.status = status;
+      this.#noteHealth(known, before);
       this.#markDirty(known.job.app);
       return;
     }
     this.#leave(known);
     known.status = status;
+    this.#noteHealth(known, before);
     this.#enter(known);
     if (hasEnded) this.capacityVersion++;
   }
@@ -301,6 +340,21 @@ export class ClusterState {
     if (host) this.index.busyPercent[host.slot] = readLoad.check(value) ? value.busyPercent : 0;
   }
 
+  #setDrain(id: string, isDraining: boolean): void {
+    const host = this.#host(id);
+    host.isDraining = isDraining;
+    if (isDraining) this.draining.add(host);
+    else this.draining.delete(host);
+    this.#hostsChanged(host);
+  }
+
+  #setRebalance(key: string, modRevision: number | undefined): void {
+    const app = key.slice(rebalancePrefix.length);
+    if (modRevision === undefined) this.rebalances.delete(app);
+    else this.rebalances.set(app, modRevision);
+    this.#markDirty(app);
+  }
+
   #hostsChanged(host: KnownHost): void {
     this.capacityVersion++;
     this.hostsVersion++;
@@ -310,7 +364,7 @@ export class ClusterState {
 
   #forgetHost(host: KnownHost): void {
     const isNothing = !host.record && !host.isAlive && host.records === 0;
-    if (!isNothing || Object.keys(host.tags).length > 1) return;
+    if (!isNothing || host.isDraining || Object.keys(host.tags).length > 1) return;
     this.hosts.delete(host.id);
     this.away.delete(host);
     this.index.leave(host);

@@ -12,6 +12,11 @@ const schedulerPrefix = 'scheduler/';
 /** `hosts/`, `host/alive/`, `host/tags/` and `host/status/` in one stream. */
 const hostPrefixes = 'host';
 
+/** How often a view looks whether it still runs and still has the store. */
+const beatMs = 500;
+/** A process that did nothing for so long stood still. */
+const stoodStillMs = 2_000;
+
 export interface ClusterViewDeps {
   store: Store;
   clock: Clock;
@@ -23,12 +28,19 @@ export class ClusterView {
   readonly state: ClusterState;
   readonly #mirrors: Mirror<unknown>[];
   readonly #listeners = new Set<() => void>();
+  readonly #clock: Clock;
+  #wasReady = false;
+  /** Monotonic, when this process was last seen to run. */
+  #ranAtMs: number;
 
   constructor(deps: ClusterViewDeps, signal: AbortSignal) {
+    this.#clock = deps.clock;
+    this.#ranAtMs = deps.clock.monotonicMs();
     this.state = new ClusterState(() => deps.clock.monotonicMs());
     this.#mirrors = [schedulerPrefix, hostPrefixes].map((prefix) =>
       this.#follow(deps, prefix, signal),
     );
+    this.#beat(signal);
   }
 
   #follow({ store, ...deps }: ClusterViewDeps, prefix: string, signal: AbortSignal) {
@@ -42,6 +54,26 @@ export class ClusterView {
       },
     });
     return mirror;
+  }
+
+  /**
+   * Call before a decision. While nobody looked, hosts that were away may have been back: absences begin anew when the
+   * store is reached again, and when this process stood still.
+   */
+  noteTime(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const stoodStill = nowMs - this.#ranAtMs > stoodStillMs;
+    this.#ranAtMs = nowMs;
+    const { isReady } = this;
+    if (stoodStill || (isReady && !this.#wasReady)) this.state.restartAbsences();
+    this.#wasReady = isReady;
+  }
+
+  /** The news of a connection that broke comes here, too. */
+  #beat(signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.noteTime();
+    this.#clock.timer(beatMs, () => this.#beat(signal));
   }
 
   #apply({ type, key, entry }: WatchEvent): void {

@@ -8,7 +8,15 @@ import type { Compare, Operation, Txn } from '#layer0/store/client';
 import { maxTxnBytes, maxTxnOperations } from '#layer0/store/wire';
 import type { ClusterState, KnownJob } from './cluster-state.ts';
 import type { Step } from './decide/steps.ts';
-import { appClaimKey, type Claim, hostClaimKey, type Job, jobKey, jobSchema } from './wire.ts';
+import {
+  appClaimKey,
+  type Claim,
+  hostClaimKey,
+  type Job,
+  jobKey,
+  jobSchema,
+  rebalanceKey,
+} from './wire.ts';
 
 const jobRecord = parser(jobSchema);
 /** Room left in a transaction for the step that is added last: its own writes, claims and compares. */
@@ -85,6 +93,9 @@ class TxnDraft {
       case 'explain':
         this.#rewrite(step.jobId, { pendingReason: step.pendingReason });
         break;
+      case 'note':
+        this.#note(step);
+        break;
       case 'stop':
         this.#claimApp(this.#rewrite(step.jobId, { desired: 'down' }).app);
         this.#restOn(step);
@@ -95,6 +106,9 @@ class TxnDraft {
       case 'forget':
         this.#compareClaim(step.claim);
         this.#write({ delete: step.claim });
+        break;
+      case 'settle':
+        this.#settle(step.app);
     }
   }
 
@@ -114,6 +128,25 @@ class TxnDraft {
     this.#compare({ key: jobKey(jobId), modRevision: this.#known(jobId).modRevision });
     this.#write({ put: jobKey(jobId), value: { ...job, host } });
     this.#claimHost(host);
+    // That no other of its kind has a place is true of the app, not of one host.
+    if (job.isSingleton) this.#claimApp(job.app);
+  }
+
+  #note({ jobId, moveReason }: Step & { kind: 'note' }): void {
+    const { job, modRevision } = this.#known(jobId);
+    const { moveReason: _, ...rest } = job;
+    const value: Job = moveReason === undefined ? rest : { ...rest, moveReason };
+    this.#compare({ key: jobKey(jobId), modRevision });
+    this.#write({ put: jobKey(jobId), value });
+  }
+
+  /** Who asks once more in between is heard. */
+  #settle(app: string): void {
+    const key = rebalanceKey(app);
+    const modRevision = this.#state.rebalances.get(app);
+    assert(modRevision !== undefined, `nobody asked for a rebalance of ${app}`);
+    this.#compare({ key, modRevision });
+    this.#write({ delete: key });
   }
 
   #remove(step: Step & { kind: 'remove' }): void {

@@ -27,7 +27,7 @@ export const schedulerSettings = {
   hostLossGraceMs: numberSetting({
     env: 'GANTRY_HOST_LOSS_GRACE_MS',
     doc: 'How long a host must stay away after its lease ended before its jobs start elsewhere.',
-    fallback: 30_000,
+    fallback: 5_000,
     min: 1000,
     max: 3_600_000,
   }),
@@ -54,14 +54,18 @@ export const schedulerSettings = {
   }),
 };
 
-export type SchedulerConfig = SettingsOf<typeof schedulerSettings>;
+export type SchedulerConfig = SettingsOf<typeof schedulerSettings> & {
+  /** The host agent's setting: how long its lease lasts. */
+  hostLeaseMs: number;
+};
 
 /** What the settings say when the environment says nothing. */
 export const defaultSchedulerConfig: SchedulerConfig = {
   cpuOvercommitPercent: 400,
   memoryOvercommitPercent: 100,
   pidsPerHost: 262_144,
-  hostLossGraceMs: 30_000,
+  hostLossGraceMs: 5_000,
+  hostLeaseMs: 10_000,
   ephemeralKeepMs: 3_600_000,
   electionTtlMs: 10_000,
   candidateHosts: 100,

@@ -142,6 +142,7 @@ export class ElectedScheduler {
     const { view, clock } = this.#deps;
     const leadership = this.#leadership;
     while (!signal.aborted && leadership && !leadership.lost.aborted && view.isReady) {
+      view.noteTime();
       const context = this.#context();
       const commit = toCommit(this.#decider.decide(view.state, context), view.state, {
         by: this.#name,
@@ -190,10 +191,11 @@ export class ElectedScheduler {
 
   #context(): DecideContext {
     const { clock } = this.#deps;
-    const { hostLossGraceMs, ephemeralKeepMs } = this.#config;
+    const { hostLossGraceMs, hostLeaseMs, ephemeralKeepMs } = this.#config;
     const nowMs = clock.now();
     const monotonicMs = clock.monotonicMs();
-    return { nowMs, monotonicMs, limits: this.#config, hostLossGraceMs, ephemeralKeepMs };
+    const patience = { hostLossGraceMs, hostLeaseMs, ephemeralKeepMs };
+    return { nowMs, monotonicMs, limits: this.#config, ...patience };
   }
 }
 

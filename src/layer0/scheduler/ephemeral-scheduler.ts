@@ -11,7 +11,7 @@ export class EphemeralDecider implements Decider {
   begin(): void {}
 
   *decide(state: ClusterState, context: DecideContext): Generator<Step> {
-    yield* placePending(state, 'ephemeral', { board: new PlanBoard(state), context });
+    yield* placePending(state, 'ephemeral', { board: new PlanBoard(state, context), context });
     yield* collectEphemeral(state, context);
   }
 

@@ -3,6 +3,7 @@
 import {
   type Host,
   hostAlivePrefix,
+  hostDrainKey,
   hostKey,
   hostLoadPrefix,
   hostTagsPrefix,
@@ -123,6 +124,7 @@ export function aContext(change: Partial<DecideContext> = {}): DecideContext {
     monotonicMs: 0,
     limits,
     hostLossGraceMs: 30_000,
+    hostLeaseMs: 10_000,
     ephemeralKeepMs: 3_600_000,
     ...change,
   };
@@ -131,6 +133,7 @@ export function aContext(change: Partial<DecideContext> = {}): DecideContext {
 export interface StateOptions {
   hosts?: (Partial<Host> & {
     isAway?: boolean;
+    isDraining?: boolean;
     tags?: Record<string, string>;
     busyPercent?: number;
   })[];
@@ -144,9 +147,10 @@ export function aState({ hosts = [], jobs = [], formations = [] }: StateOptions)
   let modRevision = 0;
   const put = (key: string, value: unknown) =>
     state.put({ key, value, modRevision: ++modRevision });
-  for (const { isAway, tags, busyPercent, ...host } of hosts) {
+  for (const { isAway, isDraining, tags, busyPercent, ...host } of hosts) {
     const record = aHost(host);
     put(hostKey(record.id), record);
+    if (isDraining) put(hostDrainKey(record.id), { since: 0, by: 'test' });
     if (tags) put(`${hostTagsPrefix}${record.id}`, tags);
     if (busyPercent !== undefined) put(`${hostLoadPrefix}${record.id}`, { busyPercent });
     if (!isAway) put(`${hostAlivePrefix}${record.id}`, {});

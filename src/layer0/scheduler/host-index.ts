@@ -9,7 +9,15 @@ import { hostIdTag, type Job } from './wire.ts';
 /** What placement reads of a job, written or only planned. */
 export type Claimant = Pick<
   Job,
-  'app' | 'release' | 'type' | 'spec' | 'isOnePerHost' | 'placement' | 'rules' | 'scheduler'
+  | 'app'
+  | 'release'
+  | 'type'
+  | 'spec'
+  | 'isOnePerHost'
+  | 'isSingleton'
+  | 'placement'
+  | 'rules'
+  | 'scheduler'
 >;
 
 /** The part of a host that is no number. */
@@ -21,6 +29,8 @@ export class KnownHost {
   tags: Readonly<Record<string, string>>;
   /** Monotonic time since when its lease is gone; undefined while it is alive. */
   awaySince: number | undefined;
+  /** It gets no jobs, and those it has go elsewhere; one-per-host jobs belong to it. */
+  isDraining = false;
   /** Job records that name it, ended ones too. */
   records = 0;
   /** `80/tcp` to how many of its jobs have it. */

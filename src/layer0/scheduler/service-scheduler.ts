@@ -6,7 +6,7 @@ import { diffFormations } from './decide/diff-formations.ts';
 import { isLost, nextLossInMs } from './decide/lost-hosts.ts';
 import { type PriorityRange, placePending } from './decide/place-pending.ts';
 import { PlanBoard } from './decide/plan-board.ts';
-import type { DecideContext, Planning, Step } from './decide/steps.ts';
+import type { DecideContext, Later, Planning, Step } from './decide/steps.ts';
 import type { Decider } from './elected-scheduler.ts';
 
 export interface ServiceDecisions {
@@ -25,7 +25,12 @@ export class ServiceDecider implements Decider {
   readonly #decisions: ServiceDecisions;
   /** What was true when the waiting jobs were last found to have no place. */
   #refusedAt = '';
+  #lookedAt = '';
   #hostsSeen = '';
+  /** Apps to look at again: at a monotonic time, or when there is more room than `#stuckAt` knew. */
+  readonly #soon = new Map<string, number>();
+  readonly #stuck = new Set<string>();
+  #stuckAt = 0;
 
   /** Other decisions than the real ones: tests that show what a guard is for. */
   constructor(replaced: Partial<ServiceDecisions> = {}) {
@@ -35,16 +40,21 @@ export class ServiceDecider implements Decider {
   begin(state: ClusterState): void {
     state.markAllDirty();
     this.#refusedAt = '';
+    this.#soon.clear();
+    this.#stuck.clear();
   }
 
   *decide(state: ClusterState, context: DecideContext): Generator<Step> {
-    const planning: Planning = { board: new PlanBoard(state), context };
+    const later: Later = { soon: new Map(), stuck: this.#stuck };
+    const planning: Planning = { board: new PlanBoard(state, context), context, later };
+    this.#wake(state, context);
     const hosts = hostsVersion(state, context);
     if (hosts !== this.#hostsSeen) {
       this.#hostsSeen = hosts;
       state.markAllDirty();
     }
-    const isWorthTrying = this.#refusedAt !== waitVersion(state);
+    this.#lookedAt = `${hosts}/${state.capacityVersion}/${state.pendingVersion}`;
+    const isWorthTrying = this.#refusedAt !== this.#lookedAt;
     let below = Number.POSITIVE_INFINITY;
     for (const [priority, apps] of state.dirtyApps.byPriority()) {
       // Those that wait come before those that are new, as long as they are not less important.
@@ -60,21 +70,34 @@ export class ServiceDecider implements Decider {
         if (isSettled) state.dirtyApps.delete(app);
       }
     }
+    for (const [app, inMs] of later.soon) this.#soon.set(app, context.monotonicMs + inMs);
     const rest = { from: Number.NEGATIVE_INFINITY, below };
     if (isWorthTrying) yield* this.#decisions.placePending(state, 'service', planning, rest);
   }
 
-  settled(state: ClusterState): void {
-    this.#refusedAt = waitVersion(state);
+  settled(): void {
+    this.#refusedAt = this.#lookedAt;
   }
 
   nextInMs(state: ClusterState, context: DecideContext): number | undefined {
-    return nextLossInMs(state, context);
+    const soon = [...this.#soon.values()].map((atMs) => Math.max(1, atMs - context.monotonicMs));
+    const lossMs = nextLossInMs(state, context);
+    const nextMs = Math.min(lossMs ?? Number.POSITIVE_INFINITY, ...soon);
+    return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs;
   }
-}
 
-function waitVersion(state: ClusterState): string {
-  return `${state.capacityVersion}/${state.pendingVersion}`;
+  /** Apps whose time has come, and those that waited for room when there may be some. */
+  #wake(state: ClusterState, { monotonicMs }: DecideContext): void {
+    for (const [app, atMs] of this.#soon) {
+      if (atMs > monotonicMs) continue;
+      this.#soon.delete(app);
+      state.lookAgainAt(app);
+    }
+    if (this.#stuckAt === state.capacityVersion) return;
+    this.#stuckAt = state.capacityVersion;
+    for (const app of this.#stuck) state.lookAgainAt(app);
+    this.#stuck.clear();
+  }
 }
 
 /** Changes with every fact about a host, and when one that is away begins to count as lost. */

@@ -4,6 +4,7 @@
 //   scheduler/jobs/<id>                    written by schedulers: what, where, and whether it should run
 //   scheduler/claims/apps/<app>            written by schedulers with every change of the app's set of jobs
 //   scheduler/claims/hosts/<host>          written by schedulers with every placement on the host
+//   scheduler/rebalances/<app>             an operator asks for it; the scheduler deletes it when all is even
 //   host/status/<id>                       written by the host that runs it (layer0/host/wire.ts)
 
 import { oneOf, type Static, Type } from '#core/schema';
@@ -12,8 +13,10 @@ export const formationPrefix = 'scheduler/formations/';
 export const jobPrefix = 'scheduler/jobs/';
 export const appClaimPrefix = 'scheduler/claims/apps/';
 export const hostClaimPrefix = 'scheduler/claims/hosts/';
+export const rebalancePrefix = 'scheduler/rebalances/';
 export const appClaimKey = (app: string) => `${appClaimPrefix}${app}`;
 export const hostClaimKey = (host: string) => `${hostClaimPrefix}${host}`;
+export const rebalanceKey = (app: string) => `${rebalancePrefix}${app}`;
 export const formationKey = (app: string, release: string) => `${formationPrefix}${app}/${release}`;
 export const jobKey = (id: string) => `${jobPrefix}${id}`;
 
@@ -162,6 +165,16 @@ const ownScheduler = Type.String({
   description: 'Name of a scheduler of your own that places it; absent: one of ours does.',
 });
 
+const singleton = Type.Boolean({
+  description: 'Only one of its process type runs at once, whichever its release, whatever fails.',
+});
+
+/** One that is there beside the job it is to take the place of, for as long as both are wanted. */
+export const replacementSchema = Type.Object({
+  job: Type.String({ description: 'Stopped once this one is healthy.' }),
+  because: oneOf('drain', 'rebalance'),
+});
+
 export const formationSchema = Type.Object({
   app: Type.String(),
   appName: Type.String({ description: 'Names in discovery: `web.<appName>`.' }),
@@ -175,6 +188,7 @@ export const formationSchema = Type.Object({
       isOnePerHost: Type.Boolean({
         description: 'One on every host instead of `quantity` in all; 0 is none.',
       }),
+      isSingleton: Type.Optional(singleton),
       placement: oneOf('spread', 'binpack'),
       rules: Type.Optional(placementRulesSchema),
       scheduler: Type.Optional(ownScheduler),
@@ -204,12 +218,17 @@ export const jobSchema = Type.Object({
   isOnePerHost: Type.Optional(
     Type.Boolean({ description: 'Never two of its release and type on one host.' }),
   ),
+  isSingleton: Type.Optional(singleton),
+  replaces: Type.Optional(replacementSchema),
   rules: Type.Optional(placementRulesSchema),
   scheduler: Type.Optional(ownScheduler),
   pendingReason: Type.Optional(
     Type.String({
       description: 'Why it is not placed, for people: `no host matches tag disk=ssd (2 hosts)`.',
     }),
+  ),
+  moveReason: Type.Optional(
+    Type.String({ description: 'Why it is still on a host that is being drained, for people.' }),
   ),
   desired: oneOf('up', 'down'),
   createdAt: Type.Integer({ description: 'Milliseconds since the epoch.' }),

@@ -31,7 +31,7 @@ function diff(options: StateOptions, context: DecideContext = aContext()): Step[
 function told(steps: Step[]): string[] {
   return steps.map((step) => {
     if (step.kind === 'create') return `create ${step.job.index} on ${step.job.host ?? 'none'}`;
-    return step.kind === 'forget' ? 'forget' : `${step.kind} ${step.jobId}`;
+    return 'jobId' in step ? `${step.kind} ${step.jobId}` : step.kind;
   });
 }
 

@@ -7,9 +7,10 @@ import type { Claimant, KnownHost } from '../host-index.ts';
 import { groupOf, isEnded, matchesConstraint, matchesTags, waitsFor } from '../state.ts';
 import { appClaimKey, type Formation, formationKey, type Job } from '../wire.ts';
 import { isLost } from './lost-hosts.ts';
+import { groupJobs, isPointless, type Leaving, nextToLeave, takesOverInMs } from './move-jobs.ts';
 import { type Placement, placeJob } from './place-job.ts';
 import type { PlanBoard } from './plan-board.ts';
-import type { DecideContext, NewJob, Planning, Step } from './steps.ts';
+import type { DecideContext, Later, NewJob, Planning, Step } from './steps.ts';
 
 const hostAliveKey = (id: string) => `${hostAlivePrefix}${id}`;
 
@@ -20,15 +21,16 @@ type Process = Formation['processes'][string];
 export function* diffFormations(
   state: ClusterState,
   app: string,
-  { board, context }: Planning,
+  planning: Planning,
 ): Generator<Step> {
-  const diff = new AppDiff(state, app, { board, context });
+  const diff = new AppDiff(state, app, planning);
   yield* diff.removeEnded();
   yield* diff.stopOrphans();
   for (const known of formationsByPriority(state.formationsOf(app)))
     if (known.formation)
       for (const [type, process] of Object.entries(known.formation.processes))
         yield* diff.bringTo(known.formation, type, process);
+  if (diff.isRebalanced()) yield { kind: 'settle', app };
   const claim = appClaimKey(app);
   if (diff.isEmpty() && state.claims.has(claim)) yield { kind: 'forget', claim };
 }
@@ -46,14 +48,19 @@ class AppDiff {
   /** Service jobs that should run, by app/release/type. */
   readonly #wanted = new Map<string, KnownJob[]>();
   readonly #ended: KnownJob[] = [];
+  /** Groups of which some was told to stop and may still run. */
+  readonly #ending = new Set<string>();
   /** Numbers taken, by type: a record holds its number until it is removed. */
   readonly #numbers = new Map<string, Set<number>>();
   /** By type: all below it are taken. */
   readonly #lastNumber = new Map<string, number>();
   readonly #refused = new Map<string, Placement>();
+  readonly #later: Later | undefined;
   #records = 0;
+  #isSettled = true;
 
-  constructor(state: ClusterState, app: string, { board, context }: Planning) {
+  constructor(state: ClusterState, app: string, { board, context, later }: Planning) {
+    this.#later = later;
     this.#state = state;
     this.#app = app;
     this.#context = context;
@@ -66,18 +73,25 @@ class AppDiff {
     this.#records++;
     if (job.kind !== 'service') return;
     this.#numbersOf(job.type).add(job.index);
-    if (isRemovable(known)) this.#ended.push(known);
+    if (isRemovable(known, this.#state, this.#context)) this.#ended.push(known);
     else if (job.desired === 'up') {
       const wanted = this.#wanted.get(group);
       if (wanted) wanted.push(known);
       else this.#wanted.set(group, [known]);
-    }
+    } else this.#ending.add(group);
   }
 
   isEmpty(): boolean {
     if (this.#records > 0) return false;
     for (const _ of this.#state.formationsOf(this.#app)) return false;
     return true;
+  }
+
+  /** It was asked for, and nothing moves or is to move. Read it after the steps. */
+  isRebalanced(): boolean {
+    if (!this.#state.rebalances.has(this.#app) || !this.#isSettled) return false;
+    if (this.#ending.size > 0) return false;
+    return [...this.#wanted.values()].every((jobs) => groupJobs(jobs).spares.size === 0);
   }
 
   *removeEnded(): Generator<Step> {
@@ -98,20 +112,79 @@ class AppDiff {
   }
 
   *bringTo(formation: Formation, type: string, process: Process): Generator<Step> {
-    const present = this.#wanted.get(`${this.#app}/${formation.release}/${type}`) ?? [];
-    const isAnyAway = this.#state.away.size > 0;
-    const held = isAnyAway ? present.filter(({ job }) => !this.#isOnLostHost(job)) : present;
-    const lost = isAnyAway ? present.filter(({ job }) => this.#isOnLostHost(job)) : [];
+    const group = `${this.#app}/${formation.release}/${type}`;
+    const present = this.#wanted.get(group) ?? [];
     if (process.isOnePerHost) return yield* this.#bringToEveryHost(formation, type, process);
+    const { counted, spares } = groupJobs(present);
+    const isAnyAway = this.#state.away.size > 0;
+    const held = isAnyAway ? counted.filter(({ job }) => !this.#isOnLostHost(job)) : counted;
+    const lost = isAnyAway ? counted.filter(({ job }) => this.#isOnLostHost(job)) : [];
     if (held.length > process.quantity)
       yield* this.#stopSurplus(formation, held, held.length - process.quantity);
     const missing = process.quantity - held.length - lost.length;
     for (let count = 0; count < missing; count++) yield this.#create(formation, type, process);
     // What is away and no longer asked for is told to stop, should it come back.
     const replaceable = Math.max(0, process.quantity - held.length);
-    for (const [place, { job }] of lost.sort((a, b) => byAge(a.job, b.job)).entries())
-      if (place < replaceable) yield* this.#replaceLost(formation, process, job);
-      else yield this.#stop(formation, job, 'more than asked for');
+    for (const [place, { job }] of lost.sort((a, b) => byAge(a.job, b.job)).entries()) {
+      if (place >= replaceable) yield this.#stop(formation, job, 'more than asked for');
+      else if (spares.has(job.id)) yield this.#giveUp(formation, job);
+      else yield* this.#replaceLost(formation, process, job);
+    }
+    if (held.length <= process.quantity) yield* this.#move(formation, process, { held, spares });
+  }
+
+  /** Of drained hosts, and where somebody asked for more evenness: one of a group at a time. */
+  *#move(
+    formation: Formation,
+    process: Process,
+    { held, spares }: { held: KnownJob[]; spares: Map<string, KnownJob> },
+  ): Generator<Step> {
+    for (const { job, host } of held)
+      if (job.moveReason !== undefined && !host?.isDraining)
+        yield { kind: 'note', jobId: job.id, moveReason: undefined };
+    let isAnyMoving = false;
+    for (const [id, spare] of spares) {
+      const replaced = held.find(({ job }) => job.id === id);
+      // Lost meanwhile, and given up: the replacement is one like any other from now on.
+      if (!replaced) continue;
+      if (isPointless(spare, replaced)) {
+        yield this.#stop(formation, spare.job, 'its move is over');
+        continue;
+      }
+      isAnyMoving = true;
+      const inMs = takesOverInMs(spare, this.#context.monotonicMs);
+      if (inMs === 0)
+        yield this.#stop(formation, replaced.job, `${spare.job.type}.${spare.job.index} is there`);
+      else if (inMs !== undefined) this.#later?.soon.set(this.#app, inMs);
+    }
+    const [first] = held;
+    if (isAnyMoving || !first) return;
+    const leaving = nextToLeave(held, {
+      ...{ state: this.#state, board: this.#board, limits: this.#context.limits },
+      isAnyEnding: this.#ending.has(first.group),
+    });
+    if (leaving) yield* this.#begin(formation, process, leaving);
+  }
+
+  /** Nothing is begun without a place for it: what has one is better off where it is. */
+  *#begin(formation: Formation, process: Process, { known, because }: Leaving): Generator<Step> {
+    const { job } = known;
+    const { isSingleton: _, ...unbound } = newJob(formation, job.type, process);
+    const placement = this.#place(unbound);
+    if ('pendingReason' in placement) {
+      this.#later?.stuck.add(this.#app);
+      const moveReason = placement.pendingReason;
+      if (because === 'drain' && moveReason !== job.moveReason)
+        yield { kind: 'note', jobId: job.id, moveReason };
+      return;
+    }
+    this.#isSettled = false;
+    if (process.isSingleton)
+      yield this.#stop(formation, job, 'only one runs at once: it ends before the next begins');
+    else {
+      const replaces = { job: job.id, because };
+      yield this.#commission(formation, { ...unbound, host: placement.host, replaces });
+    }
   }
 
   *#bringToEveryHost(formation: Formation, type: string, process: Process): Generator<Step> {
@@ -133,10 +206,18 @@ class AppDiff {
   *#replaceLost(formation: Formation, process: Process, lost: Job): Generator<Step> {
     const job = newJob(formation, lost.type, process);
     const placement = this.#place(job);
-    if ('pendingReason' in placement) return;
+    if ('pendingReason' in placement) {
+      this.#later?.stuck.add(this.#app);
+      return;
+    }
     const absent = [hostAliveKey(lost.host ?? '')];
     yield { ...this.#commission(formation, { ...job, host: placement.host }), absent };
-    yield { ...this.#stop(formation, lost, `host ${lost.host} is lost`), absent };
+    yield this.#giveUp(formation, lost);
+  }
+
+  #giveUp(formation: Formation, lost: Job): Step {
+    const absent = [hostAliveKey(lost.host ?? '')];
+    return { ...this.#stop(formation, lost, `host ${lost.host} is lost`), absent };
   }
 
   #create(formation: Formation, type: string, process: Process): Step {
@@ -202,22 +283,25 @@ function remove(job: Job, state: ClusterState): Step {
 }
 
 /** Its container is gone for sure, or its host is and nobody will ever say so. */
-function isRemovable({ job, host, status }: KnownJob): boolean {
+function isRemovable(known: KnownJob, state: ClusterState, context: DecideContext): boolean {
+  const { job, host, status } = known;
   if (!host) return job.desired === 'down';
-  if (!host.record && !host.isAlive) return true;
+  // A host that was taken out while it ran may not know it yet: its singletons hold their place until it must.
+  if (!host.record && !host.isAlive) return !job.isSingleton || isLost(state, host.id, context);
   return isEnded(job, status) && (job.desired === 'down' || job.spec.restart === 'always');
 }
 
 function newJob(
   formation: Formation,
   type: string,
-  { spec, placement, isOnePerHost, rules, scheduler }: Process,
+  { spec, placement, isOnePerHost, isSingleton, rules, scheduler }: Process,
 ): Omit<NewJob, 'index'> {
   const { app, appName, release, releaseVersion, priority } = formation;
   return {
     kind: 'service',
     ...{ app, appName, release, releaseVersion, type, spec, priority, placement },
     ...(isOnePerHost ? { isOnePerHost } : {}),
+    ...(isSingleton ? { isSingleton } : {}),
     ...(rules ? { rules } : {}),
     ...(scheduler === undefined ? {} : { scheduler }),
     desired: 'up',
@@ -229,15 +313,16 @@ function matches({ record, tags }: KnownHost, { spec, rules }: Process): boolean
   return (rules?.constraints ?? []).every((constraint) => matchesConstraint(tags, constraint));
 }
 
-/** Placeless, then unhealthy, then newest. */
+/** Placeless, then unhealthy, then on a host that is being drained, then newest. */
 function leastUsefulFirst(a: KnownJob, b: KnownJob): number {
   return usefulness(a) - usefulness(b) || byAge(b.job, a.job);
 }
 
-function usefulness({ job, status }: KnownJob): number {
+function usefulness({ job, host, status }: KnownJob): number {
   if (job.host === undefined) return 0;
   if (status?.state !== 'up') return 1;
-  return status.isHealthy ? 3 : 2;
+  if (!status.isHealthy) return 2;
+  return host?.isDraining ? 3 : 4;
 }
 
 function byAge(a: Job, b: Job): number {

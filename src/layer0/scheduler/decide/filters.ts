@@ -1,6 +1,6 @@
 // Which hosts can take a job? Each filter tests and explains, so that the reason shown is the reason that decided.
 
-import { matchesConstraint, matchesTags } from '../state.ts';
+import { kindOf, matchesConstraint, matchesTags } from '../state.ts';
 import type { Constraint, NeighbourRule } from '../wire.ts';
 import { type Demand, freeCpuMillis, freeMemoryBytes, peersOn } from './demand.ts';
 
@@ -19,6 +19,27 @@ const hostIsThere: Filter = {
   fits: ({ board }, slot) => board.index.isThere[slot] === 1,
   explain: (demand, rejected) => `${plural(rejected.length)} away (${names(demand, rejected)})`,
 };
+
+/** Those that run on each host belong to it. */
+const takesJobs: Filter = {
+  isAsked: ({ board, job }) => board.isAnyDraining && job.isOnePerHost !== true,
+  fits: ({ board }, slot) => board.at(slot)?.isDraining !== true,
+  explain: (demand, rejected) =>
+    `${plural(rejected.length)} being drained (${names(demand, rejected)})`,
+};
+
+/** A singleton has a place only when nothing of its kind may still run anywhere: no host is better than another then. */
+const isTheOnlyOne: Filter = {
+  isAsked: ({ job }) => job.isSingleton === true,
+  fits: (demand) => holdersOf(demand).length === 0,
+  explain: (demand) =>
+    `only one ${demand.job.type} runs at once: waits for the end of the one on ${names(demand, holdersOf(demand))}`,
+};
+
+function holdersOf({ board, job }: Demand): number[] {
+  const slots = board.ofKind(kindOf(job)).flatMap((counts) => [...counts.keys()]);
+  return slots.filter((slot) => !board.isGivenUp(slot));
+}
 
 const tagsMatch: Filter = {
   isAsked: ({ tags }) => tags.length > 0,
@@ -129,6 +150,8 @@ const pidsFit: Filter = {
 /** In this order a host is asked, and the first refusal is the one that is told. */
 const filters: Filter[] = [
   hostIsThere,
+  isTheOnlyOne,
+  takesJobs,
   tagsMatch,
   constraintsHold,
   isAlone,

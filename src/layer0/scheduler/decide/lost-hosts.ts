@@ -1,24 +1,33 @@
 // When is a host given up? Unknown is not dead: only long after its lease ended, and only while somebody else is there.
 
 import type { ClusterState } from '../cluster-state.ts';
+import type { KnownHost } from '../host-index.ts';
 import type { DecideContext } from './steps.ts';
 
-type Patience = Pick<DecideContext, 'monotonicMs' | 'hostLossGraceMs'>;
+export type Patience = Pick<DecideContext, 'monotonicMs' | 'hostLossGraceMs' | 'hostLeaseMs'>;
 
 export function isLost(state: ClusterState, hostId: string, context: Patience): boolean {
   const host = state.hosts.get(hostId);
   if (!host || host.awaySince === undefined) return false;
-  if (context.monotonicMs - host.awaySince < context.hostLossGraceMs) return false;
+  if (context.monotonicMs - host.awaySince < graceOf(host, context)) return false;
   return isAnyoneThere(state);
+}
+
+/**
+ * The lease of a host that was taken out did not run out by itself: the host may believe for as long as it lasts that it
+ * has it, and runs its singletons.
+ */
+function graceOf({ record }: KnownHost, { hostLossGraceMs, hostLeaseMs }: Patience): number {
+  return record ? hostLossGraceMs : hostLeaseMs + hostLossGraceMs;
 }
 
 /** How long until the next host that is away counts as lost; undefined when none waits for that. */
 export function nextLossInMs(state: ClusterState, context: Patience): number | undefined {
   if (!isAnyoneThere(state)) return undefined;
   let nextMs: number | undefined;
-  for (const { awaySince, records } of state.away) {
-    if (awaySince === undefined || records === 0) continue;
-    const leftMs = awaySince + context.hostLossGraceMs - context.monotonicMs;
+  for (const host of state.away) {
+    if (host.awaySince === undefined || host.records === 0) continue;
+    const leftMs = host.awaySince + graceOf(host, context) - context.monotonicMs;
     if (leftMs > 0) nextMs = Math.min(nextMs ?? leftMs, leftMs);
   }
   return nextMs;

@@ -4,6 +4,7 @@ import type { ClusterState } from '../cluster-state.ts';
 import type { Claimant, HostIndex, KnownHost } from '../host-index.ts';
 import { type Counts, Neighbours } from '../neighbours.ts';
 import { hostPortsOf } from '../state.ts';
+import { isLost, type Patience } from './lost-hosts.ts';
 
 /** What the steps so far add to one host. */
 interface Planned {
@@ -29,15 +30,27 @@ const nothing: Planned = { memoryBytes: 0, cpuMillis: 0, pids: 0, jobs: 0, ports
 
 export class PlanBoard {
   readonly index: HostIndex;
+  /** Whether some host gives its jobs away. */
+  readonly isAnyDraining: boolean;
   readonly #hosts: ReadonlyMap<string, KnownHost>;
+  readonly #given: ReadonlySet<number>;
   readonly #planned = new Map<number, Planned>();
   readonly #neighbours = new Neighbours();
   /** By slot: 1 where something is planned. Looked at for every host, so a Map alone would be slow. */
   #isPlanned: Uint8Array | undefined;
 
-  constructor({ index, hosts }: ClusterState) {
-    this.index = index;
-    this.#hosts = hosts;
+  /** Without `patience` no host counts as lost. */
+  constructor(state: ClusterState, patience?: Patience) {
+    this.index = state.index;
+    this.#hosts = state.hosts;
+    this.isAnyDraining = state.draining.size > 0;
+    const lost = patience ? [...state.away].filter(({ id }) => isLost(state, id, patience)) : [];
+    this.#given = new Set(lost.map(({ slot }) => slot));
+  }
+
+  /** Lost: what ran there has been ended by its own fence, or is given up. */
+  isGivenUp(slot: number): boolean {
+    return this.#given.has(slot);
   }
 
   /** Slots go from 0 to size - 1; some may be empty. */
@@ -47,6 +60,10 @@ export class PlanBoard {
 
   at(slot: number): KnownHost | undefined {
     return this.index.at(slot);
+  }
+
+  slotOf(hostId: string): number | undefined {
+    return this.#hosts.get(hostId)?.slot;
   }
 
   add(hostId: string, job: Claimant): void {

@@ -14,9 +14,11 @@ export type Step =
   | { kind: 'create'; job: NewJob; formation: string; absent?: string[] }
   | { kind: 'place'; jobId: string; host: string }
   | { kind: 'explain'; jobId: string; pendingReason: string }
+  | { kind: 'note'; jobId: string; moveReason: string | undefined }
   | { kind: 'stop'; jobId: string; formation: string; because: string; absent?: string[] }
   | { kind: 'remove'; jobId: string; because: string; formation?: string; absent?: string[] }
-  | { kind: 'forget'; claim: string };
+  | { kind: 'forget'; claim: string }
+  | { kind: 'settle'; app: string };
 
 /** What a decision may know besides the cluster's state. */
 export interface DecideContext {
@@ -26,6 +28,8 @@ export interface DecideContext {
   monotonicMs: number;
   limits: PlacementLimits;
   hostLossGraceMs: number;
+  /** How long a lease of a host lasts. */
+  hostLeaseMs: number;
   ephemeralKeepMs: number;
 }
 
@@ -33,6 +37,15 @@ export interface DecideContext {
 export interface Planning {
   board: PlanBoard;
   context: DecideContext;
+  later?: Later;
+}
+
+/** Apps for which there is nothing to do now, and will be although nothing of their own changes. */
+export interface Later {
+  /** Milliseconds from now until they are to be looked at again. */
+  soon: Map<string, number>;
+  /** They wait for room on other hosts. */
+  stuck: Set<string>;
 }
 
 export interface PlacementLimits {

@@ -1,0 +1,80 @@
+// Which job of a process type leaves its host next? One at a time: another takes its place, and is healthy, before it stops.
+// Reasons to leave are an operator's: the host is being drained, or the app is to be spread evenly again.
+
+import type { ClusterState, KnownJob } from '../cluster-state.ts';
+import { hasBetterPlace } from './better-place.ts';
+import type { PlanBoard } from './plan-board.ts';
+import type { PlacementLimits } from './steps.ts';
+
+type Reason = NonNullable<KnownJob['job']['replaces']>['because'];
+
+/** How long a replacement is healthy before the job that it replaces is stopped: many that crash are healthy first. */
+export const moveSteadyMs = 3_000;
+
+export interface Group {
+  /** All of one formation and type that should run. */
+  present: KnownJob[];
+  /** Of these, those that wait to take the place of another one that is here. */
+  spares: Map<string, KnownJob>;
+  /** The others: what quantities count. */
+  counted: KnownJob[];
+}
+
+export function groupJobs(present: KnownJob[]): Group {
+  const isAnySpare = present.some(({ job }) => job.replaces !== undefined);
+  if (!isAnySpare) return { present, spares: new Map(), counted: present };
+  const here = new Set(present.map(({ job }) => job.id));
+  const spares = new Map<string, KnownJob>();
+  const counted: KnownJob[] = [];
+  for (const known of present) {
+    const replaced = known.job.replaces?.job;
+    if (replaced === undefined || !here.has(replaced)) counted.push(known);
+    else spares.set(replaced, known);
+  }
+  return { present, spares, counted };
+}
+
+/** A replacement whose reason is over, or that cannot take over any more. */
+export function isPointless(spare: KnownJob, replaced: KnownJob): boolean {
+  if (spare.host?.isDraining === true || spare.host?.isAlive === false) return true;
+  return spare.job.replaces?.because === 'drain' && replaced.host?.isDraining !== true;
+}
+
+/** Milliseconds until the replacement has been healthy for long enough; undefined while it is not healthy. */
+export function takesOverInMs({ healthySince }: KnownJob, monotonicMs: number): number | undefined {
+  if (healthySince === undefined) return undefined;
+  return Math.max(0, healthySince + moveSteadyMs - monotonicMs);
+}
+
+export interface Leaving {
+  known: KnownJob;
+  because: Reason;
+}
+
+export interface Surroundings {
+  state: ClusterState;
+  board: PlanBoard;
+  limits: PlacementLimits;
+  /** Some of the group was told to stop and has not. */
+  isAnyEnding: boolean;
+}
+
+/** The one that goes next, were there a place: those of drained hosts before those that would only be better elsewhere. */
+export function nextToLeave(
+  held: readonly KnownJob[],
+  { state, board, limits, isAnyEnding }: Surroundings,
+): Leaving | undefined {
+  const drained =
+    state.draining.size === 0 ? undefined : oldest(held.filter(({ host }) => host?.isDraining));
+  if (drained) return { known: drained, because: 'drain' };
+  const [first] = held;
+  if (!first || !state.rebalances.has(first.job.app) || first.job.isSingleton) return undefined;
+  // What is about to end still counts where it is.
+  if (isAnyEnding) return undefined;
+  const known = oldest(held.filter((one) => hasBetterPlace(board, one, limits)));
+  return known && { known, because: 'rebalance' };
+}
+
+function oldest(jobs: readonly KnownJob[]): KnownJob | undefined {
+  return [...jobs].sort((a, b) => a.job.index - b.job.index)[0];
+}
