@@ -2,7 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeFirewall } from '#layer0/network/index';
+import { removeFirewall, removeOverlay } from '#layer0/network/index';
 import { run } from './command.ts';
 import { dnsName, hostName, openEngine, removeContainer, replaceName } from './containers.ts';
 import { readMachine } from './machine-file.ts';
@@ -39,6 +39,7 @@ export async function down(home: string, { progress, person }: DownDeps): Promis
   });
   await progress.step('removing firewall rules and files', async () => {
     await removeFirewall(machine.clusterId);
+    await removeOverlay(machine.clusterId);
     await rm(home, { recursive: true, force: true });
     await removeCommand();
     await forgetMachine(person);

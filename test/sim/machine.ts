@@ -135,7 +135,12 @@ export class Machine {
     const deps = { store, clock: life.clock, random, log: silentLog };
     const discovery = createDiscovery(deps);
     this.#discovery = discovery;
-    const firewall = { ensure: async () => {}, remove: async () => {}, status: () => ({}) };
+    const firewall = {
+      ensure: async () => {},
+      refused: async () => [],
+      remove: async () => {},
+      status: () => ({}),
+    };
     const alone = { overlay: { ensure: async () => {} }, others: () => new Map<string, string>() };
     const network = createNetwork(
       { ...deps, ...alone, runtime: engine, firewall, routes: async () => [] },

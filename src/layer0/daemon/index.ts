@@ -43,6 +43,8 @@ import {
 import { schedulerSettings } from '#layer0/scheduler/config';
 import { registerSchedulerRoutes } from '#layer0/scheduler/http';
 import { createScheduler, type Scheduler } from '#layer0/scheduler/index';
+import { type Formation, formationPrefix } from '#layer0/scheduler/wire';
+import { listAll } from '#layer0/store/client';
 import { registerStoreRoutes, type ServedStore } from '#layer0/store/index';
 import { type Cluster, createCluster, fetchFromPeers, othersOf } from './cluster.ts';
 import { daemonSettings } from './config.ts';
@@ -242,8 +244,12 @@ function createDaemonNetwork({ deps, config, store, runtime, peers }: NetworkPar
   const domain = config.serviceDomain;
   const overlay = createOverlay();
   const others = () => othersOf(peers, host);
+  const jobsOf = async (app: string) =>
+    (await listAll<Formation>(store, `${formationPrefix}${app}/`))
+      .flatMap(({ value }) => Object.values(value.processes))
+      .reduce((sum, { quantity }) => sum + quantity, 0);
   return createNetwork(
-    { store, runtime, firewall, overlay, others, clock, random, log },
+    { store, runtime, firewall, overlay, others, jobsOf, clock, random, log },
     { cluster, host, address, pool, prefixLength, mtu, domain },
   );
 }

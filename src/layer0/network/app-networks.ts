@@ -6,7 +6,8 @@ import type { EngineNetwork, Network, NetworkDeps } from './client.ts';
 import type { NetworkConfig } from './config.ts';
 import { macOf } from './decide/cidr.ts';
 import { endpointsOf } from './decide/endpoints.ts';
-import { bridgePrefix } from './decide/names.ts';
+import { bridgePrefix, routesName } from './decide/names.ts';
+import { routesOf } from './decide/routes.ts';
 import { Ledger } from './ledger.ts';
 import { machineRoutes } from './machine.ts';
 import {
@@ -15,11 +16,16 @@ import {
   type Attachment,
   addressPrefix,
   type CarriedNetwork,
+  gatewayHolder,
+  routesApp,
 } from './wire.ts';
 
 const resyncMs = 30_000;
 /** The network of builds is recorded like an app's. No app can have this name: it is no DNS label. */
 const builds = { app: 'builds', appName: '_builds' };
+const machines = { app: routesApp, appName: '_routes' };
+/** As many machines may have an address among themselves, where the pool is large enough. */
+const maxMachines = 4_000;
 
 export class AppNetworks implements Network {
   readonly #deps: NetworkDeps;
@@ -34,13 +40,19 @@ export class AppNetworks implements Network {
   #addresses: Mirror<Address> | undefined;
   #hasTunnels = true;
   #isClaimed = false;
+  /** Subnet and VNI of the machines among themselves, once this one has an address there. */
+  #routes: AppNetwork | undefined;
   #known: readonly CarriedNetwork[] = [];
 
   constructor(deps: NetworkDeps, config: NetworkConfig) {
     this.#deps = deps;
     this.#config = config;
-    const routes = deps.routes ?? (() => machineRoutes(bridgePrefix(config.cluster)));
-    this.#ledger = new Ledger({ store: deps.store, clock: deps.clock, routes }, config);
+    const { store, clock, jobsOf = async () => 0 } = deps;
+    const own = [bridgePrefix(config.cluster), routesName(config.cluster)];
+    const routes = deps.routes ?? (() => machineRoutes(own));
+    const wantedAddresses = async (app: string) =>
+      app === routesApp ? maxMachines : 2 * (await jobsOf(app));
+    this.#ledger = new Ledger({ store, clock, routes, wantedAddresses }, config);
     this.#loop = createLoop({
       name: 'network',
       run: () => this.#pass(),
@@ -53,7 +65,7 @@ export class AppNetworks implements Network {
 
   async start(): Promise<void> {
     const { firewall, store, clock, random, log } = this.#deps;
-    await firewall.ensure();
+    await firewall.ensure(this.#memberAddresses());
     const signal = this.#ending.signal;
     // Only tunnels need to hear of each address, and only where there is another machine.
     const onChange = () => {
@@ -110,15 +122,16 @@ export class AppNetworks implements Network {
     return this.#ledger.release(job);
   }
 
-  removeAppNetwork(app: string): Promise<void> {
+  removeAppNetwork(app: string): Promise<boolean> {
     return this.#inTurn(app, async () => {
       const network = await this.#ledger.close(app);
-      if (!network) return;
+      if (!network) return true;
       this.#present.delete(app);
       await this.#deps.runtime.removeNetwork(network.networkName);
       await this.#ledger.leave(app);
       await this.#ledger.forget(app);
       await this.#publish();
+      return !(await this.#ledger.networks()).some((one) => one.app === app);
     });
   }
 
@@ -145,8 +158,9 @@ export class AppNetworks implements Network {
   }
 
   async #pass(): Promise<void> {
-    await this.#deps.firewall.ensure();
+    await this.#deps.firewall.ensure(this.#memberAddresses());
     await this.#claim();
+    await this.#joinRoutes();
     const labels = { 'gantry.cluster': this.#config.cluster };
     const there = new Set((await this.#deps.runtime.listNetworks(labels)).map(({ name }) => name));
     for (const network of [...this.#present.values()]) {
@@ -159,6 +173,49 @@ export class AppNetworks implements Network {
     }
     await this.#publish();
     await this.#tunnel();
+    await this.#collect();
+    await this.#tellRefused();
+  }
+
+  #memberAddresses(): string[] {
+    return [...this.#deps.others().values()];
+  }
+
+  /** An address among the machines, as soon as there is another one; kept from then on. */
+  async #joinRoutes(): Promise<void> {
+    if (this.#routes || this.#deps.others().size === 0) return;
+    const { app, appName } = machines;
+    const { host } = this.#config;
+    const network = await this.#ledger.ensureNetwork(app, appName);
+    await this.#ledger.allocate(app, gatewayHolder(app, host), host);
+    this.#routes = network;
+  }
+
+  /** What removed machines held, and networks that go: each machine lets go of its own part. */
+  async #collect(): Promise<void> {
+    const members = this.#deps.others();
+    const { host } = this.#config;
+    const held = [...(this.#addresses?.entries().values() ?? [])].flatMap(({ value }) =>
+      value.freedAt === undefined ? [value.host] : [],
+    );
+    const networks = await this.#ledger.networks();
+    const gateways = networks.flatMap(({ gatewayHost }) => gatewayHost ?? []);
+    const isUnknown = (one: string) => one !== host && !members.has(one);
+    await this.#ledger.collectRemoved(new Set([...held, ...gateways].filter(isUnknown)));
+  }
+
+  /** A container that knocks where it may not is worth a line with its job; at most one for each address and pass. */
+  async #tellRefused(): Promise<void> {
+    const refused = await this.#deps.firewall.refused();
+    if (refused.length === 0) return;
+    const holders = new Map(
+      [...(this.#addresses?.entries().values() ?? [])].map(({ value }) => [value.ip, value.job]),
+    );
+    for (const address of refused)
+      this.#deps.log.warn(
+        { address, job: holders.get(address) },
+        'a container tried to reach a port of a machine that is not for containers, and was refused',
+      );
   }
 
   /** Networks of a version that knew one machine: it has their first address. */
@@ -177,9 +234,12 @@ export class AppNetworks implements Network {
     if (!addresses?.revision || (members.size === 0 && !this.#hasTunnels)) return;
     const { cluster, host, address: local, mtu } = this.#config;
     const known = [...addresses.entries().values()].map(({ value }) => value);
-    const networks = members.size === 0 ? [] : endpointsOf(this.#known, known, { host, members });
-    await overlay.ensure({ cluster, local, mtu, networks });
-    this.#hasTunnels = networks.length > 0;
+    const around = { host, members };
+    const networks = members.size === 0 ? [] : endpointsOf(this.#known, known, around);
+    const isJoined = members.size > 0 && this.#routes;
+    const routes = isJoined ? routesOf(isJoined, known, around) : undefined;
+    await overlay.ensure({ cluster, local, mtu, networks, ...(routes ? { routes } : {}) });
+    this.#hasTunnels = networks.length > 0 || routes !== undefined;
   }
 
   /** One at a time for each app: a network that is wanted again while it goes must not go after it came. */

@@ -27,10 +27,10 @@ export interface Network extends Component {
   /** Call when the job's container is gone. Absent is no error. */
   release(job: string): Promise<void>;
   /**
-   * Takes the network off this machine; it is forgotten when no other machine carries it. network.inUse while a job holds an
-   * address there. Absent is no error.
+   * Takes the network off this machine; it is forgotten when no other machine carries it, and the answer says whether it is.
+   * network.inUse while a job holds an address there. Absent is no error.
    */
-  removeAppNetwork(app: string): Promise<void>;
+  removeAppNetwork(app: string): Promise<boolean>;
 
   /** Name of the engine's network for what its builds run: behind the same firewall, nobody on it reaches another. */
   ensureBuildNetwork(): Promise<string>;
@@ -76,6 +76,8 @@ export interface NetworkDeps {
   log: Log;
   /** Ranges that the machine already routes elsewhere, as CIDR. */
   routes?: () => Promise<string[]>;
+  /** How many jobs an app is to have: its network is made large enough for them and those that replace them. */
+  jobsOf?: (app: string) => Promise<number>;
 }
 
 /** Where gantry-dns listens for these networks, and who asks there. */

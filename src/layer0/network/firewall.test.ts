@@ -28,7 +28,8 @@ function aMachine(programs: Record<string, string[]>): {
     return '';
   };
   const legacyTables = async () => ('iptables-legacy' in programs ? 'filter\n' : '');
-  return { machine: { run, legacyTables }, restores };
+  const recent = async () => '';
+  return { machine: { run, legacyTables, recent }, restores };
 }
 
 function change(rules: string[], line: string): void {

@@ -6,10 +6,15 @@ import type { Log } from '#core/log';
 import {
   applyText,
   areHooksFirst,
+  chainName,
+  chainsOf,
   type Family,
   type FirewallConfig,
   type FirewallState,
+  type FirewallWanted,
   parseRules,
+  printedChains,
+  refusedList,
   removeText,
 } from './decide/rules.ts';
 import { networkErrors } from './errors.ts';
@@ -18,8 +23,13 @@ import { type RunCommand, runCommand } from './run-command.ts';
 export type { FirewallConfig } from './decide/rules.ts';
 
 export interface Firewall {
-  /** Puts the rules in place if they are not; cheap when they are. network.firewall when it cannot. */
-  ensure(): Promise<void>;
+  /**
+   * Puts the rules in place if they are not; cheap when they are. `members`: addresses of the other machines of the cluster.
+   * network.firewall when it cannot.
+   */
+  ensure(members?: readonly string[]): Promise<void>;
+  /** Who was refused since the last look, by address: at most 100. */
+  refused(): Promise<string[]>;
   /** Takes out what `ensure` put in. */
   remove(): Promise<void>;
   status(): Record<string, unknown>;
@@ -30,6 +40,8 @@ export interface FirewallMachine {
   run: RunCommand;
   /** Names of the old flavour's tables that exist: listing one that does not would make it. */
   legacyTables(family: Family): Promise<string>;
+  /** A list of addresses that the kernel keeps, as it prints it. */
+  recent(list: string): Promise<string>;
 }
 
 export interface FirewallDeps {
@@ -66,12 +78,14 @@ class IptablesFirewall implements Firewall {
   readonly #machine: FirewallMachine;
   readonly #log: Log;
   readonly #config: FirewallConfig;
-  /** How iptables prints the chain that was applied, so that any later difference shows. */
-  readonly #applied = new Map<Family, string>();
+  /** The text that was applied, and how iptables prints the chains since, so that any later difference shows. */
+  readonly #applied = new Map<Family, { text: string; printed: string }>();
+  readonly #refusedBefore = new Map<string, string>();
   #flavour: string | undefined;
   #hasIpv6 = true;
+  #remembers = true;
   #applications = 0;
-  #ensuring: Promise<void> | undefined;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(machine: FirewallMachine, log: Log, config: FirewallConfig) {
     this.#machine = machine;
@@ -79,16 +93,26 @@ class IptablesFirewall implements Firewall {
     this.#config = config;
   }
 
-  ensure(): Promise<void> {
-    this.#ensuring ??= this.#ensure().finally(() => {
-      this.#ensuring = undefined;
-    });
-    return this.#ensuring;
+  /** One at a time: what is read must still be so when it is changed. */
+  ensure(members: readonly string[] = []): Promise<void> {
+    const mine = this.#last.then(() => this.#ensure([...members].sort()));
+    this.#last = mine.catch(() => undefined);
+    return mine;
   }
 
   async remove(): Promise<void> {
     this.#applied.clear();
     await removeFirewall(this.#config.cluster, this.#machine);
+  }
+
+  async refused(): Promise<string[]> {
+    const text = await this.#machine.recent(refusedList(this.#config.cluster));
+    const refused: string[] = [];
+    for (const [, address = '', seen = ''] of text.matchAll(/^src=(\S+).* last_seen: (\d+)/gm)) {
+      if (this.#refusedBefore.get(address) !== seen) refused.push(address);
+      this.#refusedBefore.set(address, seen);
+    }
+    return refused;
   }
 
   status(): Record<string, unknown> {
@@ -100,31 +124,51 @@ class IptablesFirewall implements Firewall {
     };
   }
 
-  async #ensure(): Promise<void> {
+  async #ensure(members: readonly string[]): Promise<void> {
     this.#flavour ??= await this.#findFlavour();
-    await this.#ensureFamily({ family: 'ipv4', flavour: this.#flavour });
+    await this.#ensureIpv4(members, { family: 'ipv4', flavour: this.#flavour });
     if (!this.#hasIpv6) return;
     try {
-      await this.#ensureFamily({ family: 'ipv6', flavour: this.#flavour });
+      await this.#ensureFamily([], { family: 'ipv6', flavour: this.#flavour });
     } catch (error) {
       this.#hasIpv6 = false;
       this.#log.info({ err: error }, 'no IPv6 firewall: this machine has no ip6tables');
     }
   }
 
-  async #ensureFamily(program: Program): Promise<void> {
+  /** A kernel that cannot keep a list of who was refused refuses all the same. */
+  async #ensureIpv4(members: readonly string[], program: Program): Promise<void> {
+    try {
+      await this.#ensureFamily(members, program);
+    } catch (error) {
+      if (!this.#remembers || this.#applied.has('ipv4')) throw error;
+      this.#remembers = false;
+      await this.#ensureFamily(members, program);
+      this.#log.info({ err: error }, 'who is refused is not logged: this kernel keeps no lists');
+    }
+  }
+
+  async #ensureFamily(members: readonly string[], program: Program): Promise<void> {
+    const { family } = program;
+    const wanted: FirewallWanted = {
+      ...this.#config,
+      family,
+      members,
+      remembers: this.#remembers,
+    };
     const state = await this.#read(program);
-    const isChainRight =
-      state.chain !== undefined && this.#applied.get(program.family) === state.chain.join('\n');
-    if (isChainRight && areHooksFirst(state, this.#config)) return;
+    const applied = this.#applied.get(family);
+    const text = JSON.stringify([...chainsOf(wanted)]);
+    const areChainsRight = applied?.text === text && applied.printed === printedChains(state);
+    if (areChainsRight && areHooksFirst(state, wanted)) return;
     this.#applications++;
-    await restore(this.#machine.run, program, applyText(state, this.#config, program.family));
+    await restore(this.#machine.run, program, applyText(state, wanted));
     const after = await this.#read(program);
-    if (!after.chain || !areHooksFirst(after, this.#config))
+    if (!after.chains.has(chainName(this.#config.cluster)) || !areHooksFirst(after, wanted))
       throw networkErrors.firewall(
         `the firewall rules were given to ${programOf(program.family, program.flavour)} and are not there: something else on this machine removes them`,
       );
-    this.#applied.set(program.family, after.chain.join('\n'));
+    this.#applied.set(family, { text, printed: printedChains(after) });
   }
 
   async #read({ family, flavour }: Program): Promise<FirewallState> {
@@ -174,4 +218,5 @@ const thisMachine: FirewallMachine = {
   run: runCommand,
   legacyTables: (family) =>
     readFile(`/proc/net/${family === 'ipv4' ? 'ip' : 'ip6'}_tables_names`, 'utf8').catch(() => ''),
+  recent: (list) => readFile(`/proc/net/xt_recent/${list}`, 'utf8').catch(() => ''),
 };

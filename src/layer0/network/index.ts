@@ -16,4 +16,4 @@ export {
   removeFirewall,
 } from './firewall.ts';
 export { registerNetworkRoutes } from './http.ts';
-export { createOverlay, type Overlay } from './overlay.ts';
+export { createOverlay, type Overlay, removeOverlay } from './overlay.ts';

@@ -1,10 +1,11 @@
 // Who has which subnet and which address: every gift is one compare transaction, so that nothing is given twice.
 
 import type { Clock } from '#core/clock';
+import { memberKey } from '#layer0/membership/wire';
 import { type Entry, listAll, type Store, type Txn } from '#layer0/store/client';
 import { maxTxnOperations } from '#layer0/store/wire';
 import { maxConflicts, type NetworkConfig } from './config.ts';
-import { nextAddress, nextSubnet, nextVni } from './decide/allocate.ts';
+import { nextAddress, nextSubnet, nextVni, prefixFor } from './decide/allocate.ts';
 import { gatewayOf, parseCidr } from './decide/cidr.ts';
 import { bridgeName, networkName } from './decide/names.ts';
 import { networkErrors } from './errors.ts';
@@ -22,24 +23,29 @@ import {
   jobAddressKey,
   type Pool,
   poolKey,
+  routesApp,
 } from './wire.ts';
 
 export interface LedgerDeps {
   store: Store;
   clock: Clock;
   routes: () => Promise<string[]>;
+  /** How many addresses an app that gets its network now will want. */
+  wantedAddresses: (app: string) => Promise<number>;
 }
 
 export class Ledger {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #routes: () => Promise<string[]>;
+  readonly #wantedAddresses: (app: string) => Promise<number>;
   readonly #config: NetworkConfig;
 
-  constructor({ store, clock, routes }: LedgerDeps, config: NetworkConfig) {
+  constructor({ store, clock, routes, wantedAddresses }: LedgerDeps, config: NetworkConfig) {
     this.#store = store;
     this.#clock = clock;
     this.#routes = routes;
+    this.#wantedAddresses = wantedAddresses;
     this.#config = config;
   }
 
@@ -81,6 +87,7 @@ export class Ledger {
     const gateways = new Map(held.map(({ key, value }) => [key, value.ip]));
     return networks.flatMap((network) => {
       const { app, subnet, gatewayHost } = network;
+      if (app === routesApp) return [];
       const gateway =
         gatewayHost === host
           ? gatewayOf(subnet)
@@ -102,13 +109,33 @@ export class Ledger {
   }
 
   release(job: string): Promise<void> {
+    return this.#release(job);
+  }
+
+  /**
+   * Frees what machines that were removed from the cluster held: no tunnel of a member leads there any more. Whose record of
+   * membership is missing was removed only if ours is there: a cluster that never had two machines has none.
+   */
+  async collectRemoved(hosts: ReadonlySet<string>): Promise<void> {
+    if (hosts.size === 0 || !(await this.#store.get(memberKey(this.#config.host)))) return;
+    const entries = await listAll<Address>(this.#store, addressPrefix);
+    for (const { value } of entries)
+      if (value.freedAt === undefined && hosts.has(value.host))
+        await this.#release(value.job, value.host);
+    for (const { app, gatewayHost, isRemoving } of await this.networks())
+      if (isRemoving && gatewayHost !== undefined && hosts.has(gatewayHost))
+        await this.#leaveFor(app, gatewayHost);
+  }
+
+  /** `removed`: only if this host is no member. */
+  #release(job: string, removed?: string): Promise<void> {
     return this.#untilCommitted(`free the address of job ${job}`, async () => {
       const held = await this.#store.get<JobAddress>(jobAddressKey(job));
-      if (!held) return { result: undefined };
+      if (!held || (await this.#isMember(removed))) return { result: undefined };
       const key = addressKey(held.value.app, held.value.ip);
       const address = await this.#store.get<Address>(key);
       const txn: Txn = {
-        compare: [{ key: held.key, modRevision: held.modRevision }],
+        compare: [{ key: held.key, modRevision: held.modRevision }, ...absent(removed)],
         operations: [{ delete: held.key }],
       };
       if (address) {
@@ -144,13 +171,21 @@ export class Ledger {
   async leave(app: string): Promise<void> {
     const { host } = this.#config;
     await this.release(gatewayHolder(app, host));
-    await this.#untilCommitted(`leave the network of app ${app}`, async () => {
+    await this.#leaveFor(app, host);
+  }
+
+  #leaveFor(app: string, host: string): Promise<void> {
+    return this.#untilCommitted(`leave the network of app ${app}`, async () => {
       const there = await this.#store.get<AppNetwork>(appNetworkKey(app));
       if (there?.value.gatewayHost !== host || !there.value.isRemoving)
         return { result: undefined };
       const { gatewayHost: _, ...left } = there.value;
       return { result: undefined, txn: replace(there, left) };
     });
+  }
+
+  async #isMember(host: string | undefined): Promise<boolean> {
+    return host !== undefined && (await this.#store.get(memberKey(host))) !== undefined;
   }
 
   /** Forgets a closed network that no machine carries, and its freed addresses: its subnet may be given again. */
@@ -170,19 +205,22 @@ export class Ledger {
   }
 
   async #planNetwork(app: string, appName: string): Promise<Plan<AppNetwork>> {
-    const { cluster, pool, prefixLength } = this.#config;
+    const { cluster } = this.#config;
+    const pool = parseCidr(this.#config.pool);
+    const wanted = await this.#wantedAddresses(app);
+    const prefixLength = prefixFor(wanted, pool, this.#config.prefixLength);
     // The pool is read before the networks: who gave one in between has changed it, and the commit fails.
     const given = await this.#store.get<Pool>(poolKey);
     const [networks, routes] = await Promise.all([this.networks(), this.#routes()]);
     const subnet = nextSubnet({
-      pool: parseCidr(pool),
+      pool,
       prefixLength,
       taken: [...networks.map((network) => network.subnet), ...routes].map(parseCidr),
       ...(given ? { last: given.value.lastSubnet } : {}),
     });
     if (!subnet)
       throw networkErrors.poolFull(
-        `app ${appName} gets no network: no /${prefixLength} of ${pool} is free`,
+        `app ${appName} gets no network: no /${prefixLength} of ${this.#config.pool} is free`,
       );
     const vni = nextVni(new Set(networks.map((network) => network.vni)), given?.value.lastVni ?? 0);
     const names = { networkName: networkName(appName, app), bridge: bridgeName(cluster, vni) };
@@ -255,6 +293,10 @@ function replace(entry: Entry, value: unknown): Txn {
     compare: [{ key: entry.key, modRevision: entry.modRevision }],
     operations: [{ put: entry.key, value }],
   };
+}
+
+function absent(host: string | undefined): Txn['compare'] {
+  return host === undefined ? [] : [{ key: memberKey(host), is: 'absent' }];
 }
 
 function unchanged(key: string, entry: Entry | undefined): Txn['compare'][number] {

@@ -2,16 +2,17 @@
 
 import { readFile } from 'node:fs/promises';
 
-/** Ranges with a route of their own, as CIDR; default routes and routes of our own bridges are left out. */
-export async function machineRoutes(ownBridgePrefix: string): Promise<string[]> {
-  return parseRoutes(await readFile('/proc/net/route', 'utf8'), ownBridgePrefix);
+/** Ranges with a route of their own, as CIDR; default routes and routes of our own devices are left out. */
+export async function machineRoutes(ownPrefixes: readonly string[]): Promise<string[]> {
+  return parseRoutes(await readFile('/proc/net/route', 'utf8'), ownPrefixes);
 }
 
-export function parseRoutes(table: string, ownBridgePrefix: string): string[] {
+export function parseRoutes(table: string, ownPrefixes: readonly string[]): string[] {
   const routes: string[] = [];
   for (const line of table.split('\n').slice(1)) {
     const [device = '', destination = '', , , , , , mask = ''] = line.trim().split(/\s+/);
-    if (!destination || device.startsWith(ownBridgePrefix) || mask === '00000000') continue;
+    const isOwn = ownPrefixes.some((prefix) => device.startsWith(prefix));
+    if (!destination || isOwn || mask === '00000000') continue;
     routes.push(`${fromHex(destination)}/${prefixOf(mask)}`);
   }
   return routes;

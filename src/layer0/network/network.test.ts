@@ -6,14 +6,16 @@ import { FakeClock } from '#core/fake-clock';
 import { createHttpServer } from '#core/http-server';
 import { silentLog } from '#core/log';
 import { type Random, seededRandom } from '#core/random';
-import type { Store } from '#layer0/store/client';
+import { memberKey } from '#layer0/membership/wire';
+import { listAll, type Store } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
 import { createNetwork, type EngineNetwork, type Network } from './client.ts';
 import { type NetworkConfig, readPorts } from './config.ts';
 import type { OverlayWanted } from './decide/overlay.ts';
 import { registerNetworkRoutes } from './http.ts';
+import { Ledger } from './ledger.ts';
 import { parseRoutes } from './machine.ts';
-import { appNetworkKey } from './wire.ts';
+import { type Address, addressPrefix, appNetworkKey } from './wire.ts';
 
 const config: NetworkConfig = {
   cluster: 'cluster-a',
@@ -24,6 +26,9 @@ const config: NetworkConfig = {
   mtu: 1450,
   domain: 'gantry',
 };
+
+/** The machines of the cluster, by host id; a test may let one go. */
+const bothMachines = { 'host-1': '10.1.1.1', 'host-2': '10.1.1.2' };
 
 interface Bench {
   network: Network;
@@ -36,12 +41,15 @@ interface Bench {
 function aNetwork(
   store: Store,
   overrides: Partial<NetworkConfig> = {},
-  routes: string[] = [],
+  {
+    routes = [],
+    machines = bothMachines,
+    jobs = 0,
+  }: { routes?: string[]; machines?: Record<string, string>; jobs?: number } = {},
 ): Bench {
   const engine: EngineNetwork[] = [];
   const tunnels: OverlayWanted[] = [];
   const clock = new FakeClock();
-  const others = Object.entries({ 'host-1': '10.1.1.1', 'host-2': '10.1.1.2' });
   const { host } = { ...config, ...overrides };
   const network = createNetwork(
     {
@@ -55,13 +63,19 @@ function aNetwork(
           engine.splice(0, engine.length, ...engine.filter((other) => other.name !== name));
         },
       },
-      firewall: { ensure: async () => {}, remove: async () => {}, status: () => ({}) },
+      firewall: {
+        ensure: async () => {},
+        refused: async () => [],
+        remove: async () => {},
+        status: () => ({}),
+      },
       overlay: {
         ensure: async (wanted) => {
           tunnels.push(wanted);
         },
       },
-      others: () => new Map(others.filter(([id]) => id !== host)),
+      others: () => new Map(Object.entries(machines).filter(([id]) => id !== host)),
+      jobsOf: async () => jobs,
       clock,
       random: seededRandom(1),
       log: silentLog,
@@ -99,7 +113,11 @@ test('an app has one network, however often it is asked for, and a rename keeps 
 });
 
 test('ranges that the machine routes elsewhere are left out', async () => {
-  const { network } = aNetwork(createMemoryStore(), {}, ['10.64.0.0/16', '10.65.0.0/24']);
+  const { network } = aNetwork(
+    createMemoryStore(),
+    {},
+    { routes: ['10.64.0.0/16', '10.65.0.0/24'] },
+  );
   assert.equal((await network.ensureAppNetwork('app-1', 'one')).subnet, '10.65.1.0/24');
 });
 
@@ -130,6 +148,19 @@ test('a full subnet says so, and then gives what is free the longest', async () 
   });
   await network.release('job-7');
   assert.equal((await network.allocate('app-1', 'job-x', 'host-1')).ip, '10.64.0.9');
+});
+
+test('a network is made large enough for its app and for those that replace its jobs', async () => {
+  const store = createMemoryStore();
+  const { network } = aNetwork(store, {}, { jobs: 200 });
+  assert.equal((await network.ensureAppNetwork('app-1', 'large')).subnet, '10.64.0.0/23');
+  const { network: small } = aNetwork(store, {}, { jobs: 3 });
+  assert.equal((await small.ensureAppNetwork('app-2', 'small')).subnet, '10.64.2.0/24');
+  const { network: huge } = aNetwork(store, {}, { jobs: 1_000_000 });
+  const most = 'a sixteenth of the pool';
+  assert.equal((await huge.ensureAppNetwork('app-3', 'huge')).subnet, '10.65.0.0/16', most);
+  const tiny = aNetwork(store, { pool: '10.1.0.0/22' }, { jobs: 1_000 });
+  assert.equal((await tiny.network.ensureAppNetwork('app-4', 'tiny')).subnet, '10.1.0.0/24');
 });
 
 test('a pool without room says so', async () => {
@@ -234,6 +265,69 @@ test('a machine is told where containers and gateways of its networks are on oth
   await first.stop();
 });
 
+const isMember = (host: string) => ({ put: memberKey(host), value: { hostId: host } });
+
+/** Waits until the machine's loop has done what it does when it starts. */
+async function onePass({ network, clock }: Bench): Promise<void> {
+  await network.start();
+  for (let turn = 0; turn < 200; turn++) await clock.advance(1);
+  await network.stop();
+}
+
+test('each machine has an address among the machines, by which the others reach its containers', async () => {
+  const store = createMemoryStore();
+  const [first, second] = [
+    aNetwork(store),
+    aNetwork(store, { host: 'host-2', address: '10.1.1.2' }),
+  ];
+  await second.network.ensureAppNetwork('app-1', 'not carried by the first');
+  const { ip } = await second.network.allocate('app-1', 'job-1', 'host-2');
+  await onePass(second);
+  await onePass(first);
+  const routes = first.tunnels.at(-1)?.routes;
+  assert.deepEqual(routes?.peers, [{ ip: '10.64.16.2', member: '10.1.1.2' }]);
+  assert.deepEqual(routes?.places, [{ ip, via: '10.64.16.2' }]);
+  assert.equal(routes?.address, '10.64.16.3/20');
+  assert.deepEqual(await first.network.carried(), [], 'nobody asks DNS or is attached there');
+});
+
+test('what a removed machine held is free again, and its part of a network that goes', async () => {
+  const store = createMemoryStore();
+  const gone = aNetwork(store, { host: 'host-2', address: '10.1.1.2' });
+  await gone.network.ensureAppNetwork('app-1', 'made there');
+  const left = aNetwork(store);
+  await left.network.ensureAppNetwork('app-1', 'made there');
+  await gone.network.allocate('app-1', 'job-2', 'host-2');
+  await store.txn({ compare: [], operations: [isMember('host-1'), isMember('host-2')] });
+  const alone = aNetwork(store, {}, { machines: { 'host-1': '10.1.1.1' } });
+  await onePass(alone);
+  await assert.rejects(alone.network.removeAppNetwork('app-1'), { code: 'network.inUse' });
+  await store.txn({ compare: [], operations: [{ delete: memberKey('host-2') }] });
+  await onePass(alone);
+  const held = (await alone.network.addresses('app-1')).filter(({ freedAt }) => !freedAt);
+  assert.deepEqual(
+    held.map(({ job }) => job),
+    ['gateway/app-1/host-1'],
+  );
+  assert.equal(await alone.network.removeAppNetwork('app-1'), false, "the other's first address");
+  await onePass(alone);
+  assert.equal(await alone.network.removeAppNetwork('app-1'), true);
+});
+
+test('a machine that no record says was removed keeps what it holds', async () => {
+  const store = createMemoryStore();
+  const other = aNetwork(store, { host: 'host-2', address: '10.1.1.2' });
+  await other.network.ensureAppNetwork('app-1', 'shop');
+  await other.network.allocate('app-1', 'job-2', 'host-2');
+  const alone = aNetwork(store, {}, { machines: { 'host-1': '10.1.1.1' } });
+  await onePass(alone);
+  const held = (await alone.network.addresses('app-1')).filter(({ freedAt }) => !freedAt);
+  assert.deepEqual(
+    held.map(({ job }) => job),
+    ['job-2'],
+  );
+});
+
 test('a network is forgotten when the last machine has let it go', async () => {
   const store = createMemoryStore();
   const { network: first, engine } = aNetwork(store);
@@ -290,11 +384,15 @@ async function churn(seed: number): Promise<string[]> {
   const broken: string[] = [];
   /** What each job was told it holds, until it says that it lets go. */
   const held = new Map<string, string>();
-  const daemons = [0, 1, 2].map(
-    () => aNetwork(shaky(store, random), { pool: '10.64.0.0/25', prefixLength: 28 }).network,
+  const hosts = ['host-1', 'host-2', 'host-3'];
+  await store.txn({ compare: [], operations: hosts.map(isMember) });
+  const daemons = hosts.map(
+    (host) =>
+      aNetwork(shaky(store, random), { pool: '10.64.0.0/25', prefixLength: 28, host }).network,
   );
   const worker = async (index: number) => {
     const [network, twin] = [daemons[index % 3], daemons[(index + 1) % 3]];
+    const host = hosts[index % 3] ?? '';
     if (!network || !twin) return;
     for (let step = 0; step < 12; step++) {
       const app = `app-${Math.floor(random() * 3)}`;
@@ -302,8 +400,8 @@ async function churn(seed: number): Promise<string[]> {
       try {
         await network.ensureAppNetwork(app, app);
         const [first, second] = await Promise.allSettled([
-          network.allocate(app, job, 'host-1'),
-          twin.allocate(app, job, 'host-1'),
+          network.allocate(app, job, host),
+          twin.allocate(app, job, host),
         ]);
         if (first.status === 'rejected') throw first.reason;
         const { ip } = first.value;
@@ -337,10 +435,33 @@ async function churn(seed: number): Promise<string[]> {
   if (new Set(subnets).size !== subnets.length) broken.push(`seed ${seed}: subnets ${subnets}`);
   if (new Set(networks.map(({ vni }) => vni)).size !== networks.length)
     broken.push(`seed ${seed}: two networks have one VNI`);
-  return broken;
+  return [...broken, ...(await removeHost(store, 'host-3', shaky(store, random)))];
 }
 
-test('nothing is given twice, through crashes and concurrent callers, in 150 seeded runs', async () => {
+/** What is wrong after a machine was removed: each of its addresses is free then, and none of another machine's. */
+async function removeHost(store: Store, host: string, crashing: Store): Promise<string[]> {
+  const held = async () =>
+    (await listAll<Address>(store, addressPrefix)).flatMap(({ value }) =>
+      value.freedAt === undefined ? [value] : [],
+    );
+  const kept = (await held()).filter((address) => address.host !== host);
+  await store.txn({ compare: [], operations: [{ delete: memberKey(host) }] });
+  const ledgers = ['host-1', 'host-2'].map((one) => {
+    const deps = { store: crashing, clock: new FakeClock(), routes: async () => [] };
+    return new Ledger({ ...deps, wantedAddresses: async () => 0 }, { ...config, host: one });
+  });
+  const isLeft = async () => (await held()).some((address) => address.host === host);
+  for (let round = 0; round < 50 && (round === 0 || (await isLeft())); round++)
+    await Promise.allSettled(
+      ledgers.map((ledger) => ledger.collectRemoved(new Set([host, 'host-2']))),
+    );
+  const after = new Set((await held()).map(({ ip }) => ip));
+  const lost = kept.filter(({ ip }) => !after.has(ip));
+  if (await isLeft()) return [`what ${host} held is not free`];
+  return lost.map(({ ip }) => `${ip} of a member was freed`);
+}
+
+test('nothing is given twice, through crashes and concurrent callers and the loss of a machine, in 150 seeded runs', async () => {
   for (let seed = 1; seed <= 150; seed++) assert.deepEqual(await churn(seed), []);
 });
 
@@ -351,8 +472,9 @@ test('the routes of the machine are read as the kernel prints them, ours left ou
     'eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0',
     'docker0 000011AC 00000000 0001 0 0 0 0000FFFF 0 0 0',
     'gtabcde-1 0000400A 00000000 0001 0 0 0 00FFFFFF 0 0 0',
+    'grabcde 0200400A 00000000 0005 0 0 0 FFFFFFFF 0 0 0',
   ].join('\n');
-  assert.deepEqual(parseRoutes(table, 'gtabcde-'), ['192.0.2.0/24', '172.17.0.0/16']);
+  assert.deepEqual(parseRoutes(table, ['gtabcde-', 'grabcde']), ['192.0.2.0/24', '172.17.0.0/16']);
 });
 
 test('router ports are ports or ranges, and nothing that iptables would read otherwise', () => {

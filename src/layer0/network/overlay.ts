@@ -1,7 +1,7 @@
 // The tunnels between members, kept as the store says: looks at the kernel, decides, and tells `ip` and `bridge` what differs.
 
 import { parser, Type } from '#core/schema';
-import { clusterTag } from './decide/names.ts';
+import { bridgePrefix, routesName } from './decide/names.ts';
 import {
   type Device,
   type OverlaySeen,
@@ -9,6 +9,7 @@ import {
   planOverlay,
   tunnelPrefix,
 } from './decide/overlay.ts';
+import { planRoutes, routeProtocol } from './decide/routes.ts';
 import { networkErrors } from './errors.ts';
 import { type RunCommand, runCommand } from './run-command.ts';
 
@@ -29,11 +30,21 @@ export function createOverlay(run: RunCommand = runCommand): Overlay {
   };
 }
 
+/** Takes every tunnel of a cluster off this machine: its daemon is gone. A machine without iproute2 has none. */
+export async function removeOverlay(cluster: string, run: RunCommand = runCommand): Promise<void> {
+  if (await run('ip', ['-V']).catch(() => ''))
+    await createOverlay(run).ensure({ cluster, local: '', mtu: 0, networks: [] });
+}
+
 /** A container that begins or ends meanwhile changes entries too: what fails is looked at again before it counts. */
 async function ensure(run: RunCommand, wanted: OverlayWanted): Promise<void> {
   let words: unknown;
   for (let round = 0; round < maxRounds; round++) {
-    const { ip, bridge } = planOverlay(wanted, await look(run, wanted.cluster));
+    const seen = await look(run, wanted.cluster);
+    const tunnels = planOverlay(wanted, seen);
+    const routes = planRoutes(wanted.routes, seen.routes, wanted);
+    const ip = [...tunnels.ip, ...routes.ip];
+    const bridge = [...tunnels.bridge, ...routes.bridge];
     if (ip.length + bridge.length === 0) return;
     words = undefined;
     for (const [program, lines] of [
@@ -95,43 +106,104 @@ const neighboursParser = parser(
   ),
 );
 
+const addressesParser = parser(
+  Type.Array(
+    Type.Object({
+      ifname: Type.Optional(Type.String()),
+      addr_info: Type.Optional(
+        Type.Array(
+          Type.Object({
+            local: Type.Optional(Type.String()),
+            prefixlen: Type.Optional(Type.Integer()),
+          }),
+        ),
+      ),
+    }),
+  ),
+);
+const routesParser = parser(
+  Type.Array(
+    Type.Object({
+      dst: Type.Optional(Type.String()),
+      gateway: Type.Optional(Type.String()),
+      dev: Type.Optional(Type.String()),
+    }),
+  ),
+);
+
+type Sets = Map<string, Set<string>>;
+
 async function look(run: RunCommand, cluster: string): Promise<OverlaySeen> {
   const ask = async (file: string, ...args: string[]): Promise<unknown> =>
     JSON.parse((await run(file, ['-j', ...args])) || '[]');
-  const [tunnels, bridges, fdb, neighbours] = await Promise.all([
+  const [links, bridges, fdb, neighbours, addresses, routes] = await Promise.all([
     ask('ip', '-d', 'link', 'show', 'type', 'vxlan'),
     ask('ip', 'link', 'show', 'type', 'bridge'),
     ask('bridge', 'fdb', 'show'),
     ask('ip', 'neigh', 'show', 'nud', 'permanent'),
+    ask('ip', '-4', 'addr', 'show', 'type', 'vxlan'),
+    ask('ip', '-4', 'route', 'show', 'proto', String(routeProtocol)),
   ]);
-  const isOurs = (name: string) => name.startsWith(tunnelPrefix(cluster));
-  const devices = new Map<string, Device>();
-  for (const link of linksParser.parse(tunnels, 'ip link')) {
-    const { ifname = '', mtu = 0, master: bridge, flags = [], linkinfo } = link;
-    const { id: vni = 0, local = '' } = linkinfo?.info_data ?? {};
-    if (isOurs(ifname))
-      devices.set(ifname, { vni, local, mtu, bridge, isUp: flags.includes('UP') });
-  }
-  const seen = {
-    devices,
+  const mesh = routesName(cluster);
+  const isOurs = (name: string) => name.startsWith(tunnelPrefix(cluster)) || name === mesh;
+  const entries = entriesSeen({ fdb, neighbours }, isOurs);
+  const devices = devicesSeen(links);
+  const ofMesh = (sets: Sets) => sets.get(mesh) ?? new Set<string>();
+  const isTunnel = ([name]: [string, unknown]) => isOurs(name) && name !== mesh;
+  return {
+    devices: new Map([...devices].filter(isTunnel)),
     bridges: new Map(
       linksParser
         .parse(bridges, 'ip link')
         .map(({ ifname = '', address = '' }) => [ifname, address] as const)
-        .filter(([name]) => name.startsWith(`gt${clusterTag(cluster)}-`)),
+        .filter(([name]) => name.startsWith(bridgePrefix(cluster))),
     ),
-    tunnels: new Map<string, Set<string>>(),
-    ports: new Map<string, Set<string>>(),
-    neighbours: new Map<string, Set<string>>(),
+    ...entries,
+    routes: {
+      device: devices.get(mesh),
+      addresses: addressesSeen(addresses, mesh),
+      tunnels: ofMesh(entries.tunnels),
+      neighbours: ofMesh(entries.neighbours),
+      routes: new Set(
+        routesParser
+          .parse(routes, 'ip route')
+          .filter(({ dev }) => dev === mesh)
+          .map(({ dst = '', gateway = '' }) => `${dst} ${gateway}`),
+      ),
+    },
   };
-  const add = (map: Map<string, Set<string>>, name: string, entry: string) => {
-    if (isOurs(name)) map.set(name, (map.get(name) ?? new Set()).add(entry));
-  };
-  for (const { mac = '', ifname = '', dst, master, state } of fdbParser.parse(fdb, 'bridge fdb')) {
-    if (dst !== undefined) add(seen.tunnels, ifname, `${mac} ${dst}`);
-    else if (master !== undefined && state === 'static') add(seen.ports, ifname, mac);
+}
+
+function devicesSeen(links: unknown) {
+  const devices = new Map<string, Device & { mac: string }>();
+  for (const link of linksParser.parse(links, 'ip link')) {
+    const { ifname = '', address: mac = '', mtu = 0, master: bridge, flags = [], linkinfo } = link;
+    const { id: vni = 0, local = '' } = linkinfo?.info_data ?? {};
+    devices.set(ifname, { vni, local, mtu, bridge, isUp: flags.includes('UP'), mac });
   }
-  for (const { dst = '', dev = '', lladdr = '' } of neighboursParser.parse(neighbours, 'ip neigh'))
-    add(seen.neighbours, dev, `${dst} ${lladdr}`);
-  return seen;
+  return devices;
+}
+
+function addressesSeen(addresses: unknown, mesh: string): Set<string> {
+  const found = addressesParser.parse(addresses, 'ip addr').find(({ ifname }) => ifname === mesh);
+  const all = found?.addr_info ?? [];
+  return new Set(all.map(({ local = '', prefixlen = 32 }) => `${local}/${prefixlen}`));
+}
+
+function entriesSeen(
+  printed: { fdb: unknown; neighbours: unknown },
+  isOurs: (name: string) => boolean,
+) {
+  const [tunnels, ports, neighbours]: [Sets, Sets, Sets] = [new Map(), new Map(), new Map()];
+  const add = (sets: Sets, name: string, entry: string) => {
+    if (isOurs(name)) sets.set(name, (sets.get(name) ?? new Set()).add(entry));
+  };
+  const rows = fdbParser.parse(printed.fdb, 'bridge fdb');
+  for (const { mac = '', ifname = '', dst, master, state } of rows) {
+    if (dst !== undefined) add(tunnels, ifname, `${mac} ${dst}`);
+    else if (master !== undefined && state === 'static') add(ports, ifname, mac);
+  }
+  const known = neighboursParser.parse(printed.neighbours, 'ip neigh');
+  for (const { dst = '', dev = '', lladdr = '' } of known) add(neighbours, dev, `${dst} ${lladdr}`);
+  return { tunnels, ports, neighbours };
 }

@@ -16,6 +16,8 @@ export const addressKey = (app: string, ip: string) => `${addressPrefix}${app}/$
 /** Holds a machine's gateway address as a job holds its own. */
 export const gatewayHolder = (app: string, host: string) => `${gatewayHolderPrefix}${app}/${host}`;
 export const gatewayHolderPrefix = 'gateway/';
+/** Machines have addresses among themselves as an app's jobs have theirs. No app can have this id. */
+export const routesApp = 'routes';
 export const jobAddressKey = (job: string) => `${jobAddressPrefix}${job}`;
 
 export const poolSchema = Type.Object({

@@ -41,6 +41,18 @@ export function nextSubnet({
   return undefined;
 }
 
+/** A network may have a sixteenth of the pool and no more, unless the operator's own size is larger. */
+const poolShareBits = 4;
+
+/** The prefix length that holds so many addresses; never a smaller subnet than the operator's. */
+export function prefixFor(addresses: number, pool: Range, prefixLength: number): number {
+  const needed = 32 - Math.ceil(Math.log2(addresses + reservedAddresses));
+  return Math.min(prefixLength, Math.max(needed, pool.prefixLength + poolShareBits));
+}
+
+/** The network's own, the gateway of the first machine, broadcast. */
+const reservedAddresses = 3;
+
 export const maxVni = 2 ** 24 - 1;
 
 /** The next free VNI after the last one given. */

@@ -16,6 +16,11 @@ export function networkName(appName: string, app: string): string {
   return `gantry-${appName}-${app.slice(-6)}`;
 }
 
+/** The device whose routes lead to containers of every app on other machines. */
+export function routesName(cluster: string): string {
+  return `gr${clusterTag(cluster)}`;
+}
+
 export function clusterTag(cluster: string): string {
   const hash = createHash('sha256').update(cluster).digest();
   return hash.readUInt32BE(0).toString(36).padStart(7, '0').slice(-5);

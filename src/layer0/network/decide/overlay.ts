@@ -3,6 +3,7 @@
 
 import { macOf } from './cidr.ts';
 import { clusterTag } from './names.ts';
+import type { RoutesSeen, RoutesWanted } from './routes.ts';
 
 /** Where containers of one app, or gateways of it, are on other members. */
 export interface Endpoint {
@@ -26,6 +27,8 @@ export interface OverlayWanted {
   local: string;
   mtu: number;
   networks: readonly TunnelledNetwork[];
+  /** To containers on other members; absent on a machine that is alone. */
+  routes?: RoutesWanted;
 }
 
 export interface Device {
@@ -49,6 +52,7 @@ export interface OverlaySeen {
   ports: ReadonlyMap<string, ReadonlySet<string>>;
   /** Neighbours that the device answers for, by device. */
   neighbours: ReadonlyMap<string, ReadonlySet<string>>;
+  routes: RoutesSeen;
 }
 
 /** Lines for `ip -batch` first, then lines for `bridge -batch`. */
@@ -142,7 +146,7 @@ function entriesOf(endpoints: readonly Endpoint[]) {
   };
 }
 
-function difference(wanted: ReadonlySet<string>, seen: ReadonlySet<string>) {
+export function difference(wanted: ReadonlySet<string>, seen: ReadonlySet<string>) {
   return {
     missing: [...wanted].filter((entry) => !seen.has(entry)),
     gone: [...seen].filter((entry) => !wanted.has(entry)),
