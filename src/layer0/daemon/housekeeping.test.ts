@@ -31,7 +31,7 @@ const containersOf = () => [
   { id: 'other', state: 'exited', app: 'app-two' },
 ];
 
-function aHouse(removeAppNetwork: (app: string) => Promise<void> = async () => undefined) {
+function aHouse(removeAppNetwork: Network['removeAppNetwork'] = async () => true) {
   const clock = new FakeClock();
   const store = createMemoryStore({ clock });
   const kept: ReadonlySet<string>[] = [];
@@ -106,6 +106,14 @@ describe('what a deleted app leaves', () => {
     await put('network/tombstones/app-one', {});
     await onePass(createAppCollector(deps, volumes), clock);
     assert.equal(existsSync(join(volumes, 'app-one')), true);
+    assert.notEqual(await store.get('network/tombstones/app-one'), undefined);
+  });
+
+  test('is remembered until the last machine has let go, so that each one clears its own', async () => {
+    const { clock, store, deps, put } = aHouse(async () => false);
+    await put('network/tombstones/app-one', {});
+    await onePass(createAppCollector(deps, volumes), clock);
+    assert.equal(existsSync(join(volumes, 'app-one')), false);
     assert.notEqual(await store.get('network/tombstones/app-one'), undefined);
   });
 

@@ -51,8 +51,9 @@ export function createAppCollector(deps: HousekeepingDeps, volumes: string): Loo
       const tombstones = await store.list(networkTombstonePrefix);
       for (const { key } of tombstones.entries) {
         const app = key.slice(networkTombstonePrefix.length);
+        let isForgotten: boolean;
         try {
-          await network.removeAppNetwork(app);
+          isForgotten = await network.removeAppNetwork(app);
         } catch (error) {
           // Its last container is still going: the next pass comes back to it.
           if (hasCode(error, 'network.inUse') || hasCode(error, 'engine.conflict')) continue;
@@ -62,7 +63,8 @@ export function createAppCollector(deps: HousekeepingDeps, volumes: string): Loo
         await rm(join(volumes, app), { recursive: true, force: true });
         await removeContainers(deps, app);
         await images.collectOf(app, await neededImages(store, app));
-        await store.txn({ compare: [], operations: [{ delete: key }] });
+        // Each machine has a part of its own to clear: the last one that does is told by the network.
+        if (isForgotten) await store.txn({ compare: [], operations: [{ delete: key }] });
       }
     },
   });
