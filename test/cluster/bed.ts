@@ -40,7 +40,7 @@ export class Bed {
     const platform = Platform.connect();
     await untilApiAnswers(platform);
     const kept: Machine[] = [];
-    for (const machine of await furtherMachines()) {
+    for (const machine of await keptMachines()) {
       if (kept.length < count - 1 && (await isUsable(platform, machine))) kept.push(machine);
       else await machine.destroy();
     }
@@ -53,7 +53,7 @@ export class Bed {
 
   /** A machine that is on and belongs to no cluster; once it has joined, the next `of` counts it. */
   static async spare({ isBare = false } = {}): Promise<Machine> {
-    const taken = new Set((await furtherMachines()).map(({ name }) => name));
+    const taken = new Set((await keptMachines()).map(({ name }) => name));
     const machine = possible().find(({ name }) => !taken.has(name));
     if (!machine) throw new Error(`there are ${mostFurther} further machines already`);
     await machine.create(isBare ? {} : { like: theMachine() });
@@ -110,7 +110,7 @@ export async function untilServes(machine: Machine): Promise<void> {
 
 /** At the end of a run. */
 export async function destroyFurther(): Promise<void> {
-  for (const machine of await furtherMachines()) await machine.destroy();
+  for (const machine of await keptMachines()) await machine.destroy();
 }
 
 /** Every machine that there may be beside the first. */
@@ -124,7 +124,7 @@ function possible(): Machine[] {
 }
 
 /** All that have a folder, on or off. */
-async function furtherMachines(): Promise<Machine[]> {
+export async function keptMachines(): Promise<Machine[]> {
   const folders = new Set(await readdir(machinesFolder).catch(() => []));
   return possible().filter(({ name }) => folders.has(name));
 }

@@ -37,6 +37,14 @@ export interface Output {
   stderr: string;
 }
 
+interface ShellOptions {
+  env?: Record<string, string>;
+  input?: string;
+  timeoutMs?: number;
+  /** What it prints is printed here too, as it comes. */
+  isShown?: boolean;
+}
+
 export class Machine {
   readonly name: string;
   readonly address: string;
@@ -66,6 +74,11 @@ export class Machine {
   /** A path of the running machine, seen from here: its /run is in no folder of ours. */
   path(inside: string): string {
     return `/proc/${this.#initPid}/root${inside}`;
+  }
+
+  /** On or off. */
+  get isKept(): boolean {
+    return existsSync(this.folder);
   }
 
   get isOn(): boolean {
@@ -252,10 +265,7 @@ export class Machine {
   }
 
   /** Runs a shell command on the machine and waits for its end. */
-  sh(
-    script: string,
-    options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
-  ): Promise<Output> {
+  sh(script: string, options: ShellOptions = {}): Promise<Output> {
     return new Promise((resolve, reject) => {
       const child = this.spawn(['bash', '-c', script], {
         env: options.env,
@@ -265,6 +275,10 @@ export class Machine {
       const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
       child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
       child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+      if (options.isShown) {
+        child.stdout?.pipe(process.stdout, { end: false });
+        child.stderr?.pipe(process.stdout, { end: false });
+      }
       child.on('error', reject);
       // A background process of the script may keep the pipes open: its exit is enough.
       child.on('exit', (code) => {
@@ -278,10 +292,7 @@ export class Machine {
   }
 
   /** Like sh, but a failure throws with what the command said. */
-  async must(
-    script: string,
-    options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
-  ): Promise<string> {
+  async must(script: string, options: ShellOptions = {}): Promise<string> {
     const { code, stdout, stderr } = await this.sh(script, options);
     if (code !== 0)
       throw new Error(

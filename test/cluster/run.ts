@@ -5,12 +5,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { destroyFurther } from './bed.ts';
-import { removeUnderlay } from './machine.ts';
-import { checkout, theMachine } from './platform.ts';
+import { bringUp, destroyAll } from './bring-up.ts';
+import { theMachine } from './platform.ts';
 
 const project = join(import.meta.dirname, '../..');
 const args = process.argv.slice(2);
@@ -19,23 +17,6 @@ const machine = theMachine();
 /** As many files may have failed for a second try to say something. */
 const filesRunAgain = 2;
 let running: ChildProcess | undefined;
-
-async function bringUp(): Promise<void> {
-  const start = performance.now();
-  if (!machine.isOn || args.includes('--fresh')) {
-    // They are members of a cluster that ends here.
-    await destroyFurther();
-    await machine.create();
-    await machine.powerOn();
-  }
-  await machine.copyProject(checkout);
-  const up = await machine.sh(`cd ${checkout} && script/up`, { timeoutMs: 900_000 });
-  await writeFile(join(project, '.tmp', `up-${machine.name}.log`), up.stdout + up.stderr);
-  if (up.code !== 0)
-    throw new Error(`script/up failed on the bare machine:\n${up.stdout}\n${up.stderr}`);
-  console.log(up.stdout);
-  console.log(`script/up on a bare machine: ${Math.round((performance.now() - start) / 1000)} s`);
-}
 
 /** Runs test files, and shows what they say as it comes. `failed`: the files in which something failed. */
 function runTests(tests: readonly string[]): Promise<{ code: number; failed: string[] }> {
@@ -95,22 +76,17 @@ let cleaning: Promise<void> | undefined;
 
 /** Once, whether the tests end or a signal ends them. */
 function cleanUp(): Promise<void> {
-  cleaning ??= args.includes('--keep') ? endTests() : destroyAll();
+  cleaning ??= args.includes('--keep') ? endTests() : endTests().then(destroyAll);
   return cleaning;
-}
-
-async function destroyAll(): Promise<void> {
-  await endTests();
-  await destroyFurther();
-  await machine.destroy();
-  await removeUnderlay();
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void cleanUp().finally(() => process.exit(130)));
 }
 try {
-  await bringUp();
+  const start = performance.now();
+  await bringUp({ isFresh: args.includes('--fresh') });
+  console.log(`script/up on a bare machine: ${Math.round((performance.now() - start) / 1000)} s`);
   process.exitCode = files.length > 0 ? (await runTests(files)).code : await runAll();
 } finally {
   await cleanUp();
