@@ -14,7 +14,7 @@ const { controllerUrlFrom, createGitReceiver, createPlatform } = await import(
 const config = readConfig(gitReceiverSettings);
 const parts = await processParts('git-receiver');
 const store = createRemoteStore({ baseUrl: config.hostUrl, ...parts });
-const discovery = createDiscovery({ store, ...parts });
+const discovery = createDiscovery({ store, here: config.hostId, ...parts });
 const platform = createPlatform({
   controllerUrl: () => controllerUrlFrom(discovery, 'controller.gantry'),
   internalKey: config.internalKey,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { toAppError } from '#core/errors';
 import { createHttpServer, type HttpServer } from '#core/http-server';
+import type { DiscoveryClient } from '#layer0/discovery/index';
 import { createSeal, loadSealKey } from '#layer0/host/index';
 import {
   createMembership,
@@ -14,6 +15,7 @@ import {
 } from '#layer0/membership/index';
 import { createStoreOver } from '#layer0/store/client';
 import { openSqliteStore, type ServedStore } from '#layer0/store/index';
+import { createTunnels, type Tunnels } from '#layer0/tunnels/index';
 import type { DaemonConfig, DaemonDeps } from './index.ts';
 
 /** Until an archive begins to come: the engine may prepare all of it first. */
@@ -55,6 +57,26 @@ export async function createCluster(
     { ...config, settings: settingsOf(config) },
   );
   return { store, peers, membership, strangers, sealKey };
+}
+
+/** To what listens on the loopback of other members, and from them to what does here. */
+export function tunnelsOf(
+  { clock, random, log }: DaemonDeps,
+  { hostId }: DaemonConfig,
+  { peers, membership, discovery }: Pick<Cluster, 'peers' | 'membership'> & Found,
+): Tunnels {
+  return createTunnels(
+    {
+      ...{ discovery, clock, random, log: log.child({ part: 'tunnels' }) },
+      client: (member) => peers.client(member),
+      memberOf: (socket) => membership.memberOf(socket),
+    },
+    { hostId },
+  );
+}
+
+interface Found {
+  discovery: DiscoveryClient;
 }
 
 /** Addresses of the other members, by host id. */

@@ -46,7 +46,8 @@ import { createScheduler, type Scheduler } from '#layer0/scheduler/index';
 import { type Formation, formationPrefix } from '#layer0/scheduler/wire';
 import { listAll } from '#layer0/store/client';
 import { registerStoreRoutes, type ServedStore } from '#layer0/store/index';
-import { type Cluster, createCluster, fetchFromPeers, othersOf } from './cluster.ts';
+import type { Tunnels } from '#layer0/tunnels/index';
+import { type Cluster, createCluster, fetchFromPeers, othersOf, tunnelsOf } from './cluster.ts';
 import { daemonSettings } from './config.ts';
 import { DnsWatch } from './dns-watch.ts';
 import { createAppCollector, createImageCollector } from './housekeeping.ts';
@@ -83,6 +84,7 @@ interface Parts extends Cluster {
   images: Images;
   host: Host;
   scheduler: Scheduler;
+  tunnels: Tunnels;
   dnsTable: { start(): void | Promise<void>; stop(): Promise<void> };
   upgrade: Component;
   /** What collects and what watches. */
@@ -104,6 +106,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       await parts.host.start();
       await parts.scheduler.start();
       await parts.dnsTable.start();
+      await parts.tunnels.start();
       for (const loop of parts.loops) loop.start();
       await listenUnix(server, join(config.home, 'run', 'host.sock'));
       await parts.membership.start();
@@ -118,6 +121,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       if (!parts) return;
       await parts.strangers.close();
       for (const loop of parts.loops) await loop.stop();
+      await parts.tunnels.stop();
       await parts.dnsTable.stop();
       await parts.scheduler.stop();
       await parts.host.stop();
@@ -149,7 +153,8 @@ async function createParts(
     random,
     log: log('engine'),
   });
-  const discovery = createDiscovery({ store, clock, random, log: log('discovery') });
+  const here = config.hostId;
+  const discovery = createDiscovery({ store, here, clock, random, log: log('discovery') });
   const network = createDaemonNetwork({ deps, config, store, runtime, peers });
   peers.watch(() => network.resync());
   const hostConfig = { ...config, name: config.hostName, address: config.hostAddress };
@@ -180,6 +185,7 @@ async function createParts(
     { store, clock, random, log: log('scheduler'), identity: config.hostId },
     config,
   );
+  const tunnels = tunnelsOf(deps, config, { ...cluster, discovery });
   const dnsTable = createDnsTable(
     {
       discovery,
@@ -210,8 +216,8 @@ async function createParts(
     createImageCollector(housekeeping),
   ];
   const upgrade = createDaemonUpgrade(deps, config, { store, images });
-  const parts = { runtime, discovery, network, images, host, scheduler, dnsTable, upgrade, loops };
-  return { ...cluster, ...parts };
+  const parts = { runtime, discovery, network, images, host, scheduler, tunnels };
+  return { ...cluster, ...parts, dnsTable, upgrade, loops };
 }
 
 interface NetworkParts {
@@ -268,6 +274,7 @@ export function registerRoutes(
   registerSchedulerRoutes(server, parts.scheduler);
   registerDiscoveryRoutes(server, { discovery: parts.discovery, store: parts.store, clock });
   registerNetworkRoutes(server, { network: parts.network });
+  parts.tunnels.registerRoutes(server);
   server.get(
     '/status',
     {
@@ -322,6 +329,7 @@ function statusOf(parts: Parts): Record<string, unknown> {
     ...parts.network.status(),
     ...parts.images.status(),
     ...parts.upgrade.status(),
+    ...parts.tunnels.status(),
     loops: parts.loops.map((loop) => loop.status()),
   };
 }

@@ -11,6 +11,7 @@ import type { Consumer, Instance } from './wire.ts';
 
 export { type DrainAnswer, decideDrain } from './decide/drain.ts';
 export { leaderOf } from './decide/leader.ts';
+export { isLoopback } from './decide/seen-from.ts';
 export {
   createRenderer,
   type Renderer,
@@ -106,6 +107,11 @@ export interface DiscoveryDeps {
   log: Log;
   /** How long a registration outlives a silent process, milliseconds. */
   ttlMs?: number;
+  /**
+   * Host id of this machine: an instance on the loopback of another one is shown with the address of this machine's tunnel
+   * to it. Absent: as it was registered.
+   */
+  here?: string;
 }
 
 const defaultTtlMs = 10_000;

@@ -13,6 +13,7 @@ import type {
 import { diffInstances } from './decide/changes.ts';
 import { type DrainAnswer, decideDrain } from './decide/drain.ts';
 import { leaderOf } from './decide/leader.ts';
+import { seenFrom } from './decide/seen-from.ts';
 import { discoveryErrors } from './errors.ts';
 import { Publisher } from './publisher.ts';
 import {
@@ -35,6 +36,8 @@ export class Discovery implements DiscoveryClient {
   readonly #publisher: Publisher;
   /** One mirror for all, so that its revision covers instances and consumers at once. */
   readonly #mirror: Mirror<unknown>;
+  /** Whose tunnels lead to what listens on the loopback of others. */
+  readonly #here: string | undefined;
   readonly #abort = new AbortController();
   readonly #serviceWatches = new Map<string, Set<ServiceWatch>>();
   readonly #allWatches = new Set<(directory: Directory) => void>();
@@ -43,6 +46,7 @@ export class Discovery implements DiscoveryClient {
 
   constructor(deps: DiscoveryDeps, ttlMs: number) {
     const { store, clock, random, log } = deps;
+    this.#here = deps.here;
     this.#publisher = new Publisher(deps, ttlMs);
     this.#mirror = createMirror<unknown>(store, discoveryPrefix, {
       clock,
@@ -203,7 +207,10 @@ export class Discovery implements DiscoveryClient {
     for (const [key, entry] of this.#mirror.entries()) {
       const service = key.startsWith(instancePrefix) ? serviceOf(key) : undefined;
       if (service !== undefined && changed.has(service))
-        services.set(service, [...(services.get(service) ?? []), entry.value as Instance]);
+        services.set(service, [
+          ...(services.get(service) ?? []),
+          seenFrom(this.#here, entry.value as Instance),
+        ]);
     }
     for (const service of changed) {
       const instances = services.get(service);

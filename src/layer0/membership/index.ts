@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '#core/clock';
 import type { Component } from '#core/component';
 import { newId } from '#core/ids';
@@ -76,6 +77,8 @@ export interface MembershipConfig {
 export interface Membership extends MembershipClient, Component {
   /** When this machine's certificate ends; undefined where it has none. */
   certificateEndsAt(): number | undefined;
+  /** Which member a connection at the peer door is of; undefined for any other connection. */
+  memberOf(socket: Duplex): string | undefined;
 }
 
 export function createMembership(deps: MembershipDeps, config: MembershipConfig): Membership {
@@ -146,6 +149,10 @@ class StoredMembership implements Membership {
 
   certificateEndsAt(): number | undefined {
     return this.#identity && endOf(this.#identity);
+  }
+
+  memberOf(socket: Duplex): string | undefined {
+    return this.#door.memberOf(socket);
   }
 
   async list(): Promise<Member[]> {

@@ -3,6 +3,7 @@
 
 import { constants } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Log } from '#core/log';
 import { handshakeTimeoutMs, maxStrangers } from './config.ts';
@@ -58,6 +59,11 @@ export class PeerDoor {
   /** Connections made from now on see this certificate. */
   renew(identity: Identity): void {
     this.#server?.setSecureContext(secrets(identity));
+  }
+
+  /** Whose connection this is; undefined for one that is no member's. */
+  memberOf(socket: Duplex): string | undefined {
+    return this.#sockets.get(socket as TLSSocket);
   }
 
   /** Ends the connections of those who are members no longer. */

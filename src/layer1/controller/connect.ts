@@ -32,7 +32,7 @@ export function connectController(config: ControllerConfig, options: ConnectOpti
   const host = createHostClient({ baseUrl });
   const membership = createMembershipClient({ baseUrl });
   const scheduler = createSchedulerClient({ store, clock, host: config.hostId });
-  const discovery = createDiscovery({ store, clock, random, log });
+  const discovery = createDiscovery({ store, here: config.hostId, clock, random, log });
   const builder = createBuilder({ scheduler, host, clock, log }, options.builder);
   const logs = logsByDiscovery(discovery, internalKey);
   const deps = { store, host, membership, scheduler, builder, logs, clock, random, log };

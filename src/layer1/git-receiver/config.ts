@@ -15,6 +15,7 @@ export const gitReceiverSettings = {
     env: 'GANTRY_HOST_URL',
     doc: 'Where layer 0 answers: `unix:/var/lib/gantry/run/host.sock`.',
   }),
+  hostId: textSetting({ env: 'GANTRY_HOST_ID', doc: 'Which host this is.' }),
   repositories: textSetting({
     env: 'GANTRY_REPOSITORIES',
     doc: 'The folder with one bare repository for each app: the volume `repositories` of app gantry.',

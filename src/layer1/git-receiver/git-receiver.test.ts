@@ -98,6 +98,7 @@ async function startReceiver(env: Record<string, string> = {}): Promise<void> {
     PORT: '0',
     GANTRY_INTERNAL_KEY: 'internal',
     GANTRY_HOST_URL: 'unix:/nonexistent',
+    GANTRY_HOST_ID: 'host-1',
     GANTRY_REPOSITORIES: join(folder, 'repositories'),
     ...env,
   });

@@ -21,7 +21,7 @@ test('a drain does not take the silence of a dead router for the end of its requ
   };
   const { awayMs } = readConfig(routerSettings, { GANTRY_HOST_ID: 'host-1', PORT: '0' });
   const host = createDiscovery({ store, ...parts });
-  const router = createRouterDiscovery({ store, ...parts }, { awayMs });
+  const router = createRouterDiscovery({ store, ...parts }, { awayMs, hostId: 'host-1' });
   const instance = anInstance(1);
   const ref = { service: instance.service, handle: instance.job ?? instance.id };
   void host.register(instance);

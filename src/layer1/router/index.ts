@@ -44,9 +44,9 @@ export function createRouter(deps: RouterDeps, config: RouterConfig): RouterComp
  */
 export function createRouterDiscovery(
   deps: Pick<RouterDeps, 'store' | 'clock' | 'random' | 'log'>,
-  { awayMs }: Pick<RouterConfig, 'awayMs'>,
+  { awayMs, hostId: here }: Pick<RouterConfig, 'awayMs' | 'hostId'>,
 ): DiscoveryClient {
-  return createDiscovery({ ...deps, ttlMs: awayMs });
+  return createDiscovery({ ...deps, here, ttlMs: awayMs });
 }
 
 export class RouterComponent implements Component {

@@ -1,13 +1,14 @@
 // Every decision of discovery as a table of cases: drains, leaders, changes, what to write, what DNS serves.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { anInstance } from '../fake.ts';
 import { diffInstances } from './changes.ts';
 import { dnsTable, parseResolvConf } from './dns-table.ts';
 import { decideDrain } from './drain.ts';
 import { leaderOf } from './leader.ts';
 import { decidePublish } from './publish.ts';
+import { seenFrom, tunnelAddress } from './seen-from.ts';
 
 const marked = { incarnation: 'inc-1', revision: 10 };
 const aConsumer = (appliedRevision: number, busy: string[] = [], incarnation = 'inc-1') => ({
@@ -103,4 +104,30 @@ test('resolvers are read as resolv.conf has them', () => {
   const text =
     '# x\nnameserver 192.0.2.53\nsearch a b\n nameserver\tfd00::1\nnameserver 192.0.2.53\n';
   assert.deepEqual(parseResolvConf(text), ['192.0.2.53', 'fd00::1']);
+});
+
+describe('seen from a machine', () => {
+  const there = anInstance(1, { host: 'host-b', address: '127.0.0.1', port: 20_001 });
+
+  test('what listens on the loopback of another one has an address of this one, and its own port', () => {
+    const seen = seenFrom('host-a', there);
+    assert.match(seen.address, /^127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+$/);
+    assert.deepEqual({ ...seen, address: '127.0.0.1' }, there);
+  });
+
+  test('everything else is as it was registered', () => {
+    const program = anInstance(2, { host: '', address: '127.0.0.1' });
+    const inNetwork = anInstance(3, { host: 'host-b' });
+    assert.equal(seenFrom('host-b', there), there);
+    assert.equal(seenFrom(undefined, there), there);
+    for (const one of [program, inNetwork]) assert.equal(seenFrom('host-a', one), one);
+  });
+
+  test('jobs have addresses of their own', () => {
+    const ids = Array.from(
+      { length: 300 },
+      (_, number) => `job-01k9${String(number).padStart(6, '0')}`,
+    );
+    assert.equal(new Set(ids.map(tunnelAddress)).size, ids.length);
+  });
 });

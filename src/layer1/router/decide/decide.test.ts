@@ -53,10 +53,7 @@ function aTable(routes: Route[], instances: Instance[] = []): Table {
   for (const instance of instances)
     services.set(instance.service, [...(services.get(instance.service) ?? []), instance]);
   const tcpPorts = { min: 3000, max: 3010 };
-  return makeTable(
-    planRoutes({ host: 'host-1', routes, slots: noSlots, spares: 8, tcpPorts }),
-    services,
-  );
+  return makeTable(planRoutes({ routes, slots: noSlots, spares: 8, tcpPorts }), services);
 }
 
 /** A worker that has all of this table. */
@@ -154,14 +151,6 @@ describe('the table', () => {
       assert.equal(serversWith(odd), 0, odd);
     for (const plain of ['10.0.0.255', 'fd00::1', '::ffff:10.0.0.1'])
       assert.equal(serversWith(plain), 1, plain);
-  });
-
-  test('an instance on the loopback of another machine is left out: somebody else listens there on this one', () => {
-    const here = anInstance('api.gantry', 'job-1', { address: '127.0.0.1' });
-    const there = anInstance('api.gantry', 'job-2', { address: '127.0.0.1', host: 'host-2' });
-    const table = aTable([aRoute({ service: 'api.gantry', domain: 'api.test' })], [here, there]);
-    const [servers] = [...table.backends.values()].filter(({ size }) => size > 0);
-    assert.deepEqual([...(servers?.keys() ?? [])], ['1.api.gantry:job-1']);
   });
 
   test('what HAProxy will not let go yet is out of use, and tried again', () => {
@@ -282,7 +271,7 @@ describe('the steps', () => {
     const backends = new Set(Array.from({ length: 400 }, (_, slot) => `b${slot}`));
     const state = { ...aWorker(aTable([])), backends };
     let routes: Route[] = [];
-    let plan = planRoutes({ host: 'host-1', routes, slots: noSlots, spares: 8, tcpPorts });
+    let plan = planRoutes({ routes, slots: noSlots, spares: 8, tcpPorts });
     let had: Table | undefined;
     for (let change = 0; change < 300; change++) {
       const app = `web.app${Math.floor(chance() * 3)}`;
@@ -291,7 +280,7 @@ describe('the steps', () => {
         const without = routes.filter(({ service }) => service !== app);
         const route = aRoute({ service: app, domain: `${app}.test` });
         routes = without.length === routes.length ? [...routes, route] : without;
-        plan = planRoutes({ host: 'host-1', routes, slots: plan.slots, spares: 8, tcpPorts });
+        plan = planRoutes({ routes, slots: plan.slots, spares: 8, tcpPorts });
       } else {
         const others = (services.get(app) ?? []).filter(({ job }) => job !== `job-${index}`);
         const states = [

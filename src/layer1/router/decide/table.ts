@@ -21,8 +21,6 @@ export interface TcpListener {
 
 /** What follows from routes alone; it stands while they do, so that a change of instances costs no look at routes. */
 export interface RoutePlan {
-  /** Of the machine whose HAProxy this is for. */
-  host: string;
   slots: Slots;
   /** `host/path/` to backend, with `|s` where plain HTTP is redirected. */
   routes: ReadonlyMap<string, string>;
@@ -37,7 +35,6 @@ export interface Table extends RoutePlan {
 }
 
 export interface RouteInputs {
-  host: string;
   routes: Iterable<Route>;
   slots: Slots;
   spares: number;
@@ -58,7 +55,6 @@ export function planRoutes(inputs: RouteInputs): RoutePlan {
   const tcp = [...byPort.values()].sort((a, b) => a.port - b.port);
   const tcpServices = new Map(tcp.map(({ backend, service }) => [backend, service]));
   return {
-    host: inputs.host,
     slots,
     routes: routeEntries(http, slots),
     services: servicesOf(slots, tcpServices),
@@ -72,22 +68,10 @@ export function makeTable(
 ): Table {
   const backends = new Map<string, ReadonlyMap<string, Server>>();
   for (const [service, slot] of plan.slots.byService)
-    backends.set(
-      backendOfSlot(slot),
-      serversOf(reachable(instances.get(service), plan.host), false),
-    );
+    backends.set(backendOfSlot(slot), serversOf(instances.get(service) ?? none, false));
   for (const { backend, service, sendsProxyProtocol } of plan.tcp)
-    backends.set(
-      backend,
-      serversOf(reachable(instances.get(service), plan.host), sendsProxyProtocol),
-    );
+    backends.set(backend, serversOf(instances.get(service) ?? none, sendsProxyProtocol));
   return { ...plan, backends };
-}
-
-/** Another machine's loopback is not ours: somebody else listens there. The same array where nothing is left out. */
-function reachable(instances: readonly Instance[] = [], host: string): readonly Instance[] {
-  const isElsewhere = (one: Instance) => one.address.startsWith('127.') && one.host !== host;
-  return instances.some(isElsewhere) ? instances.filter((one) => !isElsewhere(one)) : instances;
 }
 
 /** System routes before users', older before newer: the first claim of a name wins. */
@@ -128,6 +112,8 @@ export function routeMapKey(domain: string, path: string): string {
 function isMapKey(key: string): boolean {
   return /^(\*\.)?[a-z0-9.-]+(\/[\w.~!$&'()*+,=:@%/-]*)$/.test(key);
 }
+
+const none: readonly Instance[] = [];
 
 /** Of lists that have not changed since the last table: most of a large one. */
 const madeServers = new WeakMap<readonly Instance[], ReadonlyMap<string, Server>>();
