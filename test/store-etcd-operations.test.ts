@@ -90,7 +90,10 @@ test('members speak mutual TLS with each other and with the store, and with nobo
   await store.keepAlive(lease.id);
   const [endpoint = ''] = cluster.endpoints;
   const ca = readFileSync(tls.caFile, 'utf8');
-  const stranger = cluster.open({ endpoints: [endpoint], ca, cert: '', key: '' });
+  const stranger = cluster.open({
+    endpoints: [endpoint],
+    credentials: () => ({ ca, cert: '', key: '' }),
+  });
   await assert.rejects(stranger, (error) => hasCode(error, 'core.unreachable'));
 });
 

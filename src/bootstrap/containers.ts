@@ -22,6 +22,8 @@ export const engineMount = '/gantry/engine';
 
 export const hostName = 'gantry-host';
 export const dnsName = 'gantry-dns';
+/** Made by the host daemon, on the machines that have a copy of the store. */
+export const etcdName = 'gantry-etcd';
 /** Replaces the two when nobody is at the machine. */
 export const replaceName = 'gantry-replace';
 

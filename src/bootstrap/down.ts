@@ -4,7 +4,14 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFirewall, removeOverlay } from '#layer0/network/index';
 import { run } from './command.ts';
-import { dnsName, hostName, openEngine, removeContainer, replaceName } from './containers.ts';
+import {
+  dnsName,
+  etcdName,
+  hostName,
+  openEngine,
+  removeContainer,
+  replaceName,
+} from './containers.ts';
 import { readMachine } from './machine-file.ts';
 import type { Progress } from './progress.ts';
 import { forgetMachine, type Person, removeCommand } from './user.ts';
@@ -25,7 +32,8 @@ export async function down(home: string, { progress, person }: DownDeps): Promis
   // The daemon first: it would start again what is removed.
   await progress.step('stopping the host daemon', async () => {
     const engine = openEngine(machine);
-    for (const name of [replaceName, hostName, dnsName]) await removeContainer(engine, name);
+    for (const name of [replaceName, hostName, dnsName, etcdName])
+      await removeContainer(engine, name);
     engine.close();
   });
   await progress.step('removing containers, networks and images', async () => {

@@ -35,6 +35,7 @@ export const loaders: Readonly<Record<CommandName, () => Promise<Command>>> = {
   doctor: async () => (await import('./commands/doctor.ts')).examine,
   'cluster status': async () => (await import('./commands/cluster.ts')).showCluster,
   events: async () => (await import('./commands/events.ts')).showEvents,
+  'cluster ha': async () => (await import('./commands/ha.ts')).moveStore,
   'host list': async () => (await import('./commands/host.ts')).listHosts,
   'host join-token': async () => (await import('./commands/host.ts')).createJoinToken,
   token: async () => (await import('./commands/token.ts')).listTokens,

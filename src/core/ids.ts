@@ -24,6 +24,7 @@ export type IdPrefix =
   | 'tok'
   | 'cluster'
   | 'lease'
+  | 'etcd'
   | 'req'
   | 'inc'
   | 'upg';

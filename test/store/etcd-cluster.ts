@@ -102,7 +102,10 @@ export class EtcdCluster {
   /** Waits until each answers a read that needs the cluster's consent. */
   async ready(members: EtcdMember[]): Promise<void> {
     for (const { clientUrl, name } of members) {
-      const http = createHttpClient({ baseUrl: clientUrl, ...this.#access(), timeoutMs: 5_000 });
+      const http = createHttpClient({
+        ...{ baseUrl: clientUrl, timeoutMs: 5_000 },
+        ...this.access().credentials?.(),
+      });
       let last = '';
       const answers = () =>
         http.json('POST', '/v3/kv/range', { body: { key: 'AA==' } }).then(
@@ -119,15 +122,17 @@ export class EtcdCluster {
 
   /** A store on this cluster, preferring the members in their order. */
   open(options: Partial<EtcdStoreOptions> = {}): Promise<EtcdStore> {
-    const access = { endpoints: this.endpoints, ...this.#access() };
+    const access = { endpoints: this.endpoints, ...this.access() };
     return openEtcdStore({ ...access, clock, random, log, ...options });
   }
 
   /** What a client shows: in these tests the members' own certificate. */
-  #access() {
+  access(): Pick<EtcdStoreOptions, 'credentials'> {
     const { tls } = this.#options;
+    if (!tls) return {};
     const read = (path: string) => readFileSync(path, 'utf8');
-    return tls ? { ca: read(tls.caFile), cert: read(tls.certFile), key: read(tls.keyFile) } : {};
+    const credentials = { ca: read(tls.caFile), cert: read(tls.certFile), key: read(tls.keyFile) };
+    return { credentials: () => credentials };
   }
 
   signal(member: EtcdMember, signal: NodeJS.Signals): void {

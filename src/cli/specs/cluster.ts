@@ -46,6 +46,17 @@ export const clusterCommands = [
     examples: ['gantry events', 'gantry events -a shop -f', 'gantry events -f --json --after 4711'],
   },
   {
+    name: 'cluster ha',
+    group: 'Cluster',
+    summary: 'Move the store from one machine to etcd on three, so that any one may be lost',
+    options: {
+      hosts: { value: 'A,B,C', doc: 'these three machines; unless said, three that fit' },
+    },
+    details:
+      'Apps are not disturbed. Ends with 1 when the store was not moved: it stays where it is.',
+    examples: ['gantry cluster ha', 'gantry cluster ha --hosts m1,m2,m3'],
+  },
+  {
     name: 'host list',
     aliases: ['host', 'hosts'],
     group: 'Cluster',

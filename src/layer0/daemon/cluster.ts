@@ -5,7 +5,8 @@ import type { Readable } from 'node:stream';
 import { toAppError } from '#core/errors';
 import { createHttpServer, type HttpServer } from '#core/http-server';
 import type { DiscoveryClient } from '#layer0/discovery/index';
-import { createSeal, loadSealKey } from '#layer0/host/index';
+import { createHa, type Ha } from '#layer0/ha/index';
+import { createSeal, loadSealKey, type Runtime } from '#layer0/host/index';
 import {
   createMembership,
   type Membership,
@@ -13,8 +14,7 @@ import {
   Peers,
   readIdentity,
 } from '#layer0/membership/index';
-import { createStoreOver } from '#layer0/store/client';
-import { openSqliteStore, type ServedStore } from '#layer0/store/index';
+import type { ServedStore } from '#layer0/store/index';
 import { createTunnels, type Tunnels } from '#layer0/tunnels/index';
 import type { DaemonConfig, DaemonDeps } from './index.ts';
 
@@ -23,6 +23,7 @@ const archiveTimeoutMs = 10 * 60_000;
 
 export interface Cluster {
   store: ServedStore;
+  ha: Ha;
   peers: Peers;
   membership: Membership;
   /** What a machine that is no member yet may ask. */
@@ -30,17 +31,28 @@ export interface Cluster {
   sealKey: Buffer;
 }
 
-/** `server` has the layer-0 API: members are let in to it. */
+export interface ClusterParts {
+  config: DaemonConfig;
+  /** Has the layer-0 API: members are let in to it. */
+  server: HttpServer;
+  runtime: Runtime;
+}
+
 export async function createCluster(
   deps: DaemonDeps,
-  config: DaemonConfig,
-  server: HttpServer,
+  { config, server, runtime }: ClusterParts,
 ): Promise<Cluster> {
   const { clock, random } = deps;
   const log = deps.log.child({ part: 'membership' });
   const peers = new Peers(membershipFolder(config.home));
   await peers.load();
-  const store = await openStore(deps, config, peers);
+  const identity = await readIdentity(membershipFolder(config.home));
+  if (identity) peers.use(identity);
+  const ha = createHa(
+    { peers, runtime, clock, random, log: deps.log.child({ part: 'ha' }) },
+    config,
+  );
+  const store = await ha.open();
   const sealKey = await loadSealKey(join(config.home, 'keys', 'seal.key'));
   const strangers = createHttpServer({ log });
   const membership = createMembership(
@@ -54,9 +66,9 @@ export async function createCluster(
       random,
       log,
     },
-    { ...config, settings: settingsOf(config) },
+    { ...config, settings: () => settingsOf(config, ha.storeHost()) },
   );
-  return { store, peers, membership, strangers, sealKey };
+  return { store, ha, peers, membership, strangers, sealKey };
 }
 
 /** To what listens on the loopback of other members, and from them to what does here. */
@@ -106,28 +118,13 @@ export async function fetchFromPeers(
   return undefined;
 }
 
-/** The store on this machine's disk, or that of the member that has it. */
-async function openStore(
-  { clock, random, log }: DaemonDeps,
-  { home, hostId, storeHost }: DaemonConfig,
-  peers: Peers,
-): Promise<ServedStore> {
-  const deps = { clock, random, log: log.child({ part: 'store' }) };
-  if (storeHost === '' || storeHost === hostId)
-    return openSqliteStore({ folder: join(home, 'store'), ...deps });
-  const identity = await readIdentity(membershipFolder(home));
-  if (identity) peers.use(identity);
-  const store = createStoreOver(() => peers.client(storeHost), deps);
-  return Object.assign(store, { status: () => ({ engine: 'remote', host: storeHost }) });
-}
-
 /** What a machine that joins must know beside the keys: its daemon and its jobs are set up with it. */
-function settingsOf(config: DaemonConfig): Record<string, string> {
+function settingsOf(config: DaemonConfig, storeHost: string): Record<string, string> {
   return {
     domain: config.domain,
     httpPort: String(config.httpPort),
     httpsPort: String(config.httpsPort),
-    storeHost: config.storeHost || config.hostId,
+    storeHost,
     version: config.version,
   };
 }

@@ -17,6 +17,7 @@ import {
   discoverySettings,
   registerDiscoveryRoutes,
 } from '#layer0/discovery/index';
+import { registerHaRoutes } from '#layer0/ha/index';
 import { hostSettings } from '#layer0/host/config';
 import { registerHostRoutes } from '#layer0/host/http';
 import { createDockerRuntime, createHost, createLoadMeter, type Host } from '#layer0/host/index';
@@ -128,7 +129,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       await parts.discovery.abandon();
       await parts.images.stop();
       await parts.network.stop();
-      await parts.store.close();
+      await parts.ha.stop();
       parts.peers.close();
       parts.runtime.close();
       parts = undefined;
@@ -145,14 +146,10 @@ async function createParts(
   const { clock, random } = deps;
   const log = (component: string) => deps.log.child({ part: component });
   await mkdir(join(config.home, 'dns'), { recursive: true });
-  const cluster = await createCluster(deps, config, server);
+  const engine = { socketPath: config.engineSocket, clock, random, log: log('engine') };
+  const runtime = createDockerRuntime(engine);
+  const cluster = await createCluster(deps, { config, server, runtime });
   const { store, peers, sealKey } = cluster;
-  const runtime = createDockerRuntime({
-    socketPath: config.engineSocket,
-    clock,
-    random,
-    log: log('engine'),
-  });
   const here = config.hostId;
   const discovery = createDiscovery({ store, here, clock, random, log: log('discovery') });
   const network = createDaemonNetwork({ deps, config, store, runtime, peers });
@@ -268,6 +265,7 @@ export function registerRoutes(
 ): void {
   const { clock } = deps;
   registerStoreRoutes(server, parts.store, { clock });
+  registerHaRoutes(server, parts.ha);
   registerMembershipRoutes(server, parts.membership);
   registerHostRoutes(server, parts.host);
   registerImageRoutes(server, parts.images, { clock });
@@ -323,6 +321,7 @@ async function report(
 function statusOf(parts: Parts): Record<string, unknown> {
   return {
     store: parts.store.status(),
+    ...parts.ha.shown(),
     ...parts.membership.status(),
     ...parts.host.status(),
     ...parts.scheduler.status(),

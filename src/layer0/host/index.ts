@@ -33,6 +33,7 @@ export {
   type OwnContainer,
   type OwnContainers,
 } from './runtime/docker/own-containers.ts';
+export type { Container, ContainerSpec, Runtime } from './runtime/runtime.ts';
 export { createSeal, loadSealKey, type Seal } from './seal.ts';
 
 /** Most unknown containers that a status names. */

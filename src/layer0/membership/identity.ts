@@ -3,6 +3,7 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { hasCode } from '#core/errors';
 import { renewBeforeMs } from './config.ts';
@@ -37,9 +38,15 @@ export async function writeIdentity(folder: string, identity: Omit<Identity, 'ho
   await replaceFile(join(folder, 'host.crt'), identity.certificatePem, 0o644);
 }
 
-/** Its certificate should be made anew: it ends soon, or its clock says that it has. */
-export function isDue({ certificatePem }: Pick<Identity, 'certificatePem'>, now: number): boolean {
-  return endOf({ certificatePem }) - now < renewBeforeMs;
+/** Its certificate should be made anew: it ends soon, or its clock says that it has, or the machine has another address. */
+export function isDue(
+  { certificatePem }: Pick<Identity, 'certificatePem'>,
+  { now, address }: { now: number; address: string },
+): boolean {
+  const certificate = new X509Certificate(certificatePem);
+  const isNamed =
+    isIP(address) === 0 ? certificate.checkHost(address) : certificate.checkIP(address);
+  return !isNamed || endOf({ certificatePem }) - now < renewBeforeMs;
 }
 
 /** Unix time in milliseconds. */

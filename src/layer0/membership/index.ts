@@ -71,7 +71,7 @@ export interface MembershipConfig {
   /** `<home>`; the files are in `membership/` below. */
   home: string;
   /** Handed to a machine that joins. */
-  settings: Record<string, string>;
+  settings(): Record<string, string>;
 }
 
 export interface Membership extends MembershipClient, Component {
@@ -204,7 +204,9 @@ class StoredMembership implements Membership {
     const hostId = newId('host');
     const now = clock.now();
     const authority = await this.#authority();
-    const certificatePem = await issueCertificate(authority, { hostId, requestPem, now });
+    const certificatePem = await issueCertificate(authority, {
+      ...{ hostId, address, requestPem, now },
+    });
     const member: Member = { hostId, name, address, port, admittedAt: now };
     const used: TokenRecord = { ...token.value, usedBy: hostId };
     const { ok, revision } = await store.txn({
@@ -227,7 +229,7 @@ class StoredMembership implements Membership {
       authorityPem: authority.certificatePem,
       sealKey: this.#deps.sealKey,
       members: await this.list(),
-      settings: this.#config.settings,
+      settings: this.#config.settings(),
     };
   }
 
@@ -273,7 +275,7 @@ class StoredMembership implements Membership {
       tokens: new Map(
         tokens.map(([key, { value }]) => [key.slice(tokenPrefix.length), value as TokenRecord]),
       ),
-      isCertificateDue: this.#identity && isDue(this.#identity, now),
+      isCertificateDue: this.#identity && isDue(this.#identity, { now, address }),
       isDoorOpen: this.#door.isOpen,
     };
   }
@@ -336,11 +338,13 @@ class StoredMembership implements Membership {
 
   async #certify(): Promise<void> {
     const { clock, peers, log } = this.#deps;
-    const { hostId } = this.#config;
+    const { hostId, hostAddress: address } = this.#config;
     const authority = await this.#authority();
     const { keyPem, requestPem } = await makeRequest();
     const now = clock.now();
-    const certificatePem = await issueCertificate(authority, { hostId, requestPem, now });
+    const certificatePem = await issueCertificate(authority, {
+      ...{ hostId, address, requestPem, now },
+    });
     const identity: Identity = {
       hostId,
       keyPem,

@@ -66,7 +66,7 @@ class Machine {
         hostAddress: loopback,
         peerPort: this.port,
         home: this.home,
-        settings,
+        settings: () => settings,
       },
     );
     registerMembershipRoutes(this.members, this.membership);
@@ -275,7 +275,12 @@ describe('the peer door', () => {
     const now = Date.now();
     const { keyPem: key, requestPem } = await makeRequest();
     const foreign = await makeAuthority('cluster-a', now);
-    const cert = await issueCertificate(foreign, { hostId: 'host-first', requestPem, now });
+    const cert = await issueCertificate(foreign, {
+      hostId: 'host-first',
+      address: '127.0.0.1',
+      requestPem,
+      now,
+    });
     const baseUrl = `https://host-first:${machine.port}`;
     const client = createHttpClient({ baseUrl, dialAddress: loopback, ca, cert, key });
     await assert.rejects(client.json('GET', '/membership/members'), { code: 'core.unreachable' });

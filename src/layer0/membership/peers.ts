@@ -62,6 +62,12 @@ export class Peers {
     this.#identity = identity;
   }
 
+  /** What is shown to other members; membership.notMember on a machine that has none. */
+  get identity(): Identity {
+    if (this.#identity) return this.#identity;
+    throw membershipErrors.notMember('this machine has no certificate of a cluster yet');
+  }
+
   get(hostId: string): Member | undefined {
     return this.#members.get(hostId);
   }

@@ -48,6 +48,11 @@ export const storeErrors = defineErrors('store', {
     retry: true,
     doc: 'Nothing was kept: the disk failed the write, the cluster of the store has no leader, or the store is stopping. Try again.',
   },
+  moved: {
+    status: 503,
+    retry: false,
+    doc: 'The store of this folder was moved to etcd and answers no more. etcd.json beside the folder says where it is.',
+  },
   damaged: {
     status: 500,
     retry: false,

@@ -6,16 +6,15 @@ import type { Clock } from '#core/clock';
 import { newId } from '#core/ids';
 import type { Log } from '#core/log';
 import { type Random, systemRandom } from '#core/random';
+import { storeErrors } from './errors.ts';
 import { type EmbeddedStore, LocalStore } from './local-store.ts';
+import { type MoveMark, readMark } from './move/mark.ts';
 import { Reserve } from './reserve.ts';
 import { SqliteLedger } from './sqlite-ledger.ts';
 
-export {
-  type EtcdStore,
-  type EtcdStoreOptions,
-  type EtcdStoreStatus,
-  openEtcdStore,
-} from './etcd/etcd-store.ts';
+export type { EtcdStore, EtcdStoreOptions, EtcdStoreStatus } from './etcd/engine.ts';
+export { type Credentials, EtcdClient } from './etcd/etcd-client.ts';
+export { attachEtcdStore, openEtcdStore } from './etcd/etcd-store.ts';
 export { createEtcdKeeper, type KeeperOptions } from './etcd/keeper.ts';
 export {
   type Alarm,
@@ -42,7 +41,11 @@ export {
   restoreArguments,
 } from './etcd/server-options.ts';
 export { registerStoreRoutes, type ServedStore, type StoreHttpDeps } from './http.ts';
-export type { EmbeddedStore, StoreStatus } from './local-store.ts';
+export type { EmbeddedStore, Hold, StoreStatus } from './local-store.ts';
+export type { MoveRecord } from './move/decision.ts';
+export type { MoveMark } from './move/mark.ts';
+export { findStore, type Moving, moveStore, settleMove } from './move/move-store.ts';
+export { SwitchingStore } from './switching-store.ts';
 
 export interface SqliteStoreOptions {
   /** Made when absent; only this store writes into it. */
@@ -54,15 +57,37 @@ export interface SqliteStoreOptions {
   isDurable?: boolean;
 }
 
-/** Opens the store of a folder, or creates it. store.damaged when another process has it open. */
-export async function openSqliteStore(options: SqliteStoreOptions): Promise<EmbeddedStore> {
+/** A store that may be moved to etcd: its file says how far that is. */
+export interface MovableStore extends EmbeddedStore {
+  readMove(): MoveMark | undefined;
+  /** Durable when it returns. */
+  writeMove(mark: MoveMark | undefined): void;
+}
+
+/**
+ * Opens the store of a folder, or creates it. store.damaged when another process has it open; store.moved, its mark as
+ * detail, when it was moved to etcd.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<MovableStore> {
   const { folder, clock, log, random = systemRandom, isDurable = true } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const reserve = new Reserve(join(folder, 'reserve'));
   const path = join(folder, 'store.sqlite');
   const ledger = new SqliteLedger({ path, incarnation: newId('inc'), isDurable, reserve });
   if (isDurable) for (const path of [folder, dirname(folder)]) syncFolder(path);
-  return new LocalStore({ ledger, clock, random, log, defer: setImmediate });
+  const mark = readMark(ledger.readMove());
+  if (mark?.state === 'moved') {
+    ledger.close();
+    throw storeErrors.moved(`the store in ${folder} was moved to etcd and answers no more`, {
+      detail: mark.place,
+    });
+  }
+  const store = new LocalStore({ ledger, clock, random, log, defer: setImmediate });
+  if (mark?.state === 'deciding') store.hold();
+  return Object.assign(store, {
+    readMove: () => readMark(ledger.readMove()),
+    writeMove: (next: MoveMark | undefined) => ledger.writeMove(next && JSON.stringify(next)),
+  });
 }
 
 /** A new file's name is durable only when its folder is synced. */

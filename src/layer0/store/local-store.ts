@@ -14,7 +14,7 @@ import { compactTo } from './decide/retention.ts';
 import { pageOf, rewind, touchedSince } from './decide/rewind.ts';
 import { campaign } from './election.ts';
 import { storeErrors } from './errors.ts';
-import { isDiskFull, type Ledger } from './ledger.ts';
+import { isDiskFull, type LeaseRecord, type Ledger } from './ledger.ts';
 import { type SizedCommit, WatchHub } from './watch-hub.ts';
 import type { Entry, Lease, Revision, Snapshot, Txn, TxnResult, WatchBatch } from './wire.ts';
 
@@ -54,6 +54,18 @@ export interface EmbeddedStore extends Store {
   status(): StoreStatus;
   /** Forgets all history now: older revisions are store.compacted. */
   compact(): Promise<void>;
+  /** From now on nothing is committed, and writes wait: reads and keep-alives go on. Closed meanwhile, they are store.unavailable. */
+  hold(): Hold;
+}
+
+/** A store that does not change. */
+export interface Hold {
+  /** Also those that have ended while it is held. */
+  leases: LeaseRecord[];
+  /** The last commit. */
+  revision: number;
+  /** What waits is committed. */
+  release(): void;
 }
 
 /** One piece of work of the queue. `apply` decides and appends; it throws an AppError before it has written anything. */
@@ -76,6 +88,7 @@ export class LocalStore implements EmbeddedStore {
   #queue: Work[] = [];
   #isDeferred = false;
   #isClosed = false;
+  #isHeld = false;
   /** Commits of the group being applied. */
   #fresh: SizedCommit[] = [];
   #look: Timer | undefined;
@@ -109,6 +122,18 @@ export class LocalStore implements EmbeddedStore {
     this.#assertOpen('compact');
     this.#ledger.compact(this.#ledger.revision());
     this.#hub.forgetRecent();
+  }
+
+  hold(): Hold {
+    this.#isHeld = true;
+    return {
+      leases: this.#ledger.leases(),
+      revision: this.#ledger.revision(),
+      release: () => {
+        this.#isHeld = false;
+        this.#commitGroups();
+      },
+    };
   }
 
   async get<T>(key: string): Promise<Entry<T> | undefined> {
@@ -193,6 +218,8 @@ export class LocalStore implements EmbeddedStore {
     if (this.#isClosed) return;
     this.#commitGroups();
     this.#isClosed = true;
+    for (const { reject } of this.#queue.splice(0))
+      reject(storeErrors.unavailable('commit: the store was closed while writes were held'));
     this.#look?.cancel();
     this.#hub.close(storeErrors.unavailable('the store is stopping'));
     this.#ledger.close();
@@ -250,6 +277,7 @@ export class LocalStore implements EmbeddedStore {
 
   #commitGroups(): void {
     this.#isDeferred = false;
+    if (this.#isHeld) return;
     while (this.#queue.length > 0 && !this.#isClosed) {
       let bytes = 0;
       let count = 0;

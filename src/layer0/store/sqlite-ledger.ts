@@ -194,6 +194,20 @@ export class SqliteLedger implements Ledger {
     this.#compactedTo = revision;
   }
 
+  /** What was last said about a move of this store, durable; survives everything but another `writeMove`. */
+  readMove(): string | undefined {
+    const row = this.#database.prepare("SELECT value FROM meta WHERE name = 'move'").get();
+    return row ? String(row.value) : undefined;
+  }
+
+  writeMove(text: string | undefined): void {
+    this.atomically(() => {
+      this.#database.prepare("DELETE FROM meta WHERE name = 'move'").run();
+      if (text !== undefined)
+        this.#database.prepare("INSERT INTO meta VALUES ('move', ?)").run(text);
+    });
+  }
+
   /** Deletes write too: they get the reserve, and the history gives its room back. */
   releaseReserve(): boolean {
     if (!this.#reserve.release()) return false;

@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { coreErrors } from '#core/errors';
 import { createHttpClient, type HttpClient, type HttpClientOptions } from '#core/http-client';
 import { readLines } from '#core/stream';
+import type { HaStatus } from '#layer0/ha/wire';
 import type { LogEntry, LogLine, LogQuery } from '#layer1/logs/wire';
 import type { Route } from '#layer1/router/wire';
 import type {
@@ -27,6 +28,7 @@ import type {
 import type { ClusterView } from './cluster-api.ts';
 import type { App, Deployment, Event, JobView, ProgressLine, Token } from './wire.ts';
 
+export type { HaStatus } from '#layer0/ha/wire';
 export type * from './api.ts';
 export type * from './cluster-api.ts';
 export type * from './wire.ts';
@@ -295,6 +297,15 @@ export class ControllerClient {
 
   async listHosts(): Promise<HostView[]> {
     return (await this.#http.json<Page<HostView>>('GET', '/hosts')).items;
+  }
+
+  readStore(): Promise<HaStatus> {
+    return this.#http.json('GET', '/cluster/store');
+  }
+
+  /** Begins the move to etcd; `readStore` says how it goes. */
+  moveStore(hosts?: readonly string[]): Promise<HaStatus> {
+    return this.#change('POST', '/cluster/ha', hosts ? { hosts } : {});
   }
 
   /** The only answer that has the token. */

@@ -4,6 +4,7 @@ import { systemClock as clock } from '#core/clock';
 import type { Log } from '#core/log';
 import { systemRandom as random } from '#core/random';
 import { createDiscovery, type DiscoveryClient } from '#layer0/discovery/client';
+import { createHaClient } from '#layer0/ha/client';
 import { createHostClient } from '#layer0/host/client';
 import { createMembershipClient } from '#layer0/membership/client';
 import { createSchedulerClient } from '#layer0/scheduler/client';
@@ -31,11 +32,12 @@ export function connectController(config: ControllerConfig, options: ConnectOpti
   const store = createRemoteStore({ baseUrl, clock, random, log });
   const host = createHostClient({ baseUrl });
   const membership = createMembershipClient({ baseUrl });
+  const ha = createHaClient({ baseUrl });
   const scheduler = createSchedulerClient({ store, clock, host: config.hostId });
   const discovery = createDiscovery({ store, here: config.hostId, clock, random, log });
   const builder = createBuilder({ scheduler, host, clock, log }, options.builder);
   const logs = logsByDiscovery(discovery, internalKey);
-  const deps = { store, host, membership, scheduler, builder, logs, clock, random, log };
+  const deps = { store, host, membership, ha, scheduler, builder, logs, clock, random, log };
   const controller = createController(deps, { ...config, identity: options.identity });
   return {
     ...{ server: controller.server, status: () => controller.status() },
@@ -51,6 +53,7 @@ export function connectController(config: ControllerConfig, options: ConnectOpti
       await discovery.close();
       host.close();
       membership.close();
+      ha.close();
       await store.close();
     },
   };

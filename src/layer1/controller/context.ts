@@ -3,6 +3,7 @@
 import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
+import type { RemoteHa } from '#layer0/ha/client';
 import type { HostClient } from '#layer0/host/client';
 import type { MembershipClient } from '#layer0/membership/client';
 import type { SchedulerClient } from '#layer0/scheduler/client';
@@ -31,6 +32,9 @@ export type MembershipPort = Pick<MembershipClient, 'createToken' | 'list'>;
 
 export type SchedulerPort = Pick<SchedulerClient, 'runEphemeral' | 'stopJob'>;
 
+/** Where the store is, and the way to three machines. */
+export type HaPort = Pick<RemoteHa, 'status' | 'move'>;
+
 export type BuilderPort = Pick<Builder, 'build'>;
 
 export interface LogsPort {
@@ -55,6 +59,7 @@ export interface Context {
   observer: Observer;
   host: HostPort;
   membership: MembershipPort;
+  ha: HaPort;
   scheduler: SchedulerPort;
   builder: BuilderPort;
   builds: BuildQueue;

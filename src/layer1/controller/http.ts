@@ -2,6 +2,7 @@
 
 import type { HttpServer } from '#core/http-server';
 import { registerAppRoutes } from './http/app-routes.ts';
+import { registerHaRoutes } from './http/ha-routes.ts';
 import { registerHostRoutes } from './http/host-routes.ts';
 import type { HttpDeps } from './http/http-deps.ts';
 import { registerJobRoutes } from './http/job-routes.ts';
@@ -16,6 +17,7 @@ export function registerControllerRoutes(server: HttpServer, deps: HttpDeps): vo
   registerAppRoutes(server, deps);
   registerReleaseRoutes(server, deps);
   registerJobRoutes(server, deps);
+  registerHaRoutes(server, deps);
   registerHostRoutes(server, deps);
   registerPlatformRoutes(server, deps);
 }

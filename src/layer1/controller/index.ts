@@ -11,6 +11,7 @@ import { Candidate, type CandidateOptions } from './candidate.ts';
 import type {
   BuilderPort,
   Context,
+  HaPort,
   HostPort,
   LogsPort,
   MembershipPort,
@@ -35,6 +36,7 @@ export interface ControllerDeps {
   store: Store;
   host: HostPort;
   membership: MembershipPort;
+  ha: HaPort;
   scheduler: SchedulerPort;
   builder: BuilderPort;
   logs: LogsPort;

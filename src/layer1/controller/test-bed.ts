@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { seededRandom } from '#core/random';
+import { aloneHa } from '#layer0/ha/fake';
 import { createSchedulerClient } from '#layer0/scheduler/client';
 import type { Store } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
@@ -69,6 +70,7 @@ export class TestBed {
         ...{ store, host, builder, clock, logs: emptyLogs, log: silentLog },
         scheduler: createSchedulerClient({ store, clock }),
         membership: aloneMembership,
+        ha: aloneHa,
         random: seededRandom(2),
         ...change,
       },

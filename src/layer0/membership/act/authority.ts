@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -60,10 +61,19 @@ export async function makeAuthority(clusterId: string, now: number): Promise<Aut
   return { certificatePem, keyPem };
 }
 
-/** A certificate that says: who has the key of this request is that member. */
+interface Certified {
+  hostId: string;
+  /** The members of etcd know each other by it. */
+  address: string;
+  requestPem: string;
+  /** Unix time in milliseconds. */
+  now: number;
+}
+
+/** A certificate that says: who has the key of this request is that member, at that address. */
 export function issueCertificate(
   authority: Authority,
-  { hostId, requestPem, now }: { hostId: string; requestPem: string; now: number },
+  { hostId, address, requestPem, now }: Certified,
 ): Promise<string> {
   return sign({
     subject: `/CN=${hostId}`,
@@ -71,7 +81,7 @@ export function issueCertificate(
       'basicConstraints=critical,CA:FALSE',
       'keyUsage=critical,digitalSignature',
       'extendedKeyUsage=serverAuth,clientAuth',
-      `subjectAltName=DNS:${hostId}`,
+      `subjectAltName=DNS:${hostId},${isIP(address) === 0 ? 'DNS' : 'IP'}:${address}`,
     ],
     days: certificateDays,
     now,

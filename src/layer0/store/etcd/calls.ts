@@ -81,7 +81,7 @@ export const calls = {
       ...{ cancel_reason: text(6), fragment: bool(7), events: list(11, event) },
     },
   ),
-  grantLease: call('Lease/LeaseGrant', { TTL: int64(1) }, lease),
+  grantLease: call('Lease/LeaseGrant', { TTL: int64(1), ID: int64(2) }, lease),
   revokeLease: call('Lease/LeaseRevoke', byId, nothing),
   keepAlive: call('Lease/LeaseKeepAlive', byId, lease),
   listMembers: call('Cluster/MemberList', { linearizable: bool(1) }, { members: list(2, member) }),

@@ -18,9 +18,8 @@ const prefixBytes = 5;
 
 export interface ConnectionOptions {
   url: string;
-  ca?: string;
-  cert?: string;
-  key?: string;
+  /** Of each session that is made. */
+  credentials?: () => { ca: string; cert: string; key: string };
 }
 
 export interface ExchangeOptions {
@@ -133,9 +132,15 @@ export class Connection {
   #open(): ClientHttp2Session {
     const current = this.#session;
     if (current && !current.closed && !current.destroyed) return current;
-    const { url, ...tls } = this.#options;
-    const session = connect(url, { ...tls, settings: { initialWindowSize: streamWindowBytes } });
-    session.once('connect', () => session.setLocalWindowSize(connectionWindowBytes));
+    const { url, credentials } = this.#options;
+    const session = connect(url, {
+      ...credentials?.(),
+      settings: { initialWindowSize: streamWindowBytes },
+    });
+    session.once('connect', () => {
+      // It may come when the call that wanted it was given up long ago.
+      if (!session.destroyed) session.setLocalWindowSize(connectionWindowBytes);
+    });
     const forget = () => {
       if (this.#session === session) this.#session = undefined;
     };

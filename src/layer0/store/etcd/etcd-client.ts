@@ -9,13 +9,18 @@ import { Connection } from './connection.ts';
 import { judgeError } from './decide/judge-error.ts';
 import { decodeMessage, encodeMessage } from './protobuf.ts';
 
+/** PEM: the authority of the members, and what is shown to them. */
+export interface Credentials {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
 export interface EtcdAccess {
   /** Client URLs of the members, the nearest first: the first that works is used until it fails. */
   endpoints: string[];
-  /** PEM: the authority of the members, and what is shown to them. */
-  ca?: string;
-  cert?: string;
-  key?: string;
+  /** Of each connection that is made: certificates are made anew while this runs. */
+  credentials?: () => Credentials;
   /** Longest time for one call, milliseconds. */
   timeoutMs?: number;
 }
@@ -194,9 +199,9 @@ export class EtcdClient {
   }
 
   #open(url: string): Member {
-    const { ca, cert, key } = this.#options;
-    const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
-    return { url, connection: new Connection({ url, ...tls }), streams: new Set() };
+    const { credentials } = this.#options;
+    const connection = new Connection({ url, ...(credentials ? { credentials } : {}) });
+    return { url, connection, streams: new Set() };
   }
 
   #startPulse(): void {

@@ -1,18 +1,24 @@
 // The store on etcd: every promise of the interface is one of etcd's own, and what differs is translated in decide/.
 // This process keeps connections, the life of the store that it has read, and the last batches of what it watches.
 
-import type { Clock } from '#core/clock';
 import { toAppError } from '#core/errors';
-import type { Log } from '#core/log';
-import type { Random } from '#core/random';
-import type { ElectOptions, Leadership, ListOptions, Store, WatchOptions } from '../client.ts';
+import type { ElectOptions, Leadership, ListOptions, WatchOptions } from '../client.ts';
 import { type CheckedTxn, checkKey, checkPrefix, checkTtl, checkTxn } from '../decide/check-txn.ts';
 import { campaign } from '../election.ts';
 import { storeErrors } from '../errors.ts';
 import { maxWatchers } from '../watch-hub.ts';
 import type { Entry, Lease, Snapshot, Txn, TxnResult, WatchBatch } from '../wire.ts';
 import { calls } from './calls.ts';
-import { encodeKey, entryOf, type KeySpace, keySpace, rangeOf } from './decide/keys.ts';
+import {
+  defaultPrefix,
+  encodeKey,
+  entryOf,
+  type KeySpace,
+  keySpace,
+  numberOf,
+  rangeOf,
+  revisionOf,
+} from './decide/keys.ts';
 import {
   comparesValues,
   readCompared,
@@ -21,8 +27,9 @@ import {
   translateTxn,
 } from './decide/translate-txn.ts';
 import { WatchBatches } from './decide/watch-batches.ts';
-import { type EtcdAccess, EtcdClient, type Pulse } from './etcd-client.ts';
-import { KeepAlives } from './keep-alives.ts';
+import type { EtcdStore, EtcdStoreOptions, EtcdStoreStatus } from './engine.ts';
+import { EtcdClient, type Pulse } from './etcd-client.ts';
+import { checkLease, EtcdLeases } from './leases.ts';
 import { type Life, readLife } from './life.ts';
 import {
   encode,
@@ -35,33 +42,6 @@ import {
 } from './messages.ts';
 import { type SizedBatch, WatchShare } from './watch-share.ts';
 
-export interface EtcdStoreOptions extends EtcdAccess {
-  clock: Clock;
-  random: Random;
-  log: Log;
-  /** All keys of the store begin with it; `gantry/` unless said. */
-  prefix?: string;
-}
-
-export interface EtcdStoreStatus {
-  incarnation: string;
-  /** The latest that an answer named. */
-  revision: number;
-  watchers: number;
-  /** Of etcd, that the watchers share. */
-  streams: number;
-  /** Client URLs of the members, the one in use first. */
-  endpoints: string[];
-}
-
-export interface EtcdStore extends Store {
-  status(): EtcdStoreStatus;
-  /** Calls to the cluster itself, for what keeps it in order (`members.ts`, `maintenance.ts`). */
-  readonly client: EtcdClient;
-  /** Forgets all history up to this revision; up to now unless said. */
-  compact(revision?: number): Promise<void>;
-}
-
 /** Entries read per request of a list. */
 const pageEntries = 500;
 /** Rounds of a transaction whose compared values change under it. */
@@ -70,23 +50,38 @@ const maxRounds = 20;
 /** Opens the store of a cluster, or begins it. Fails like a call when no member answers. */
 export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
   const client = new EtcdClient(options);
-  const space = keySpace(options.prefix ?? 'gantry/');
+  const space = keySpace(options.prefix ?? defaultPrefix);
   try {
-    const life = await readLife(client, space, options.random);
-    return new ClusterStore({ ...options, client, space }, life);
+    const life = await readLife({ client, space, random: options.random, begins: true });
+    return new ClusterStore({ ...options, client, space, begins: true }, life);
   } catch (error) {
     client.close();
     throw error;
   }
 }
 
-type Deps = EtcdStoreOptions & { client: EtcdClient; space: KeySpace };
+/**
+ * The store of a cluster that holds one already, at once: calls fail for as long as no member answers. `incarnation` is
+ * what `status` says until the store itself has said it.
+ */
+export function attachEtcdStore(options: EtcdStoreOptions & { incarnation: string }): EtcdStore {
+  const client = new EtcdClient(options);
+  const space = keySpace(options.prefix ?? defaultPrefix);
+  return new ClusterStore({ ...options, client, space, begins: false });
+}
+
+type Deps = EtcdStoreOptions & {
+  client: EtcdClient;
+  /** Of the life that it is in, `Life` says the rest. */
+  space: KeySpace;
+  begins: boolean;
+  incarnation?: string;
+};
 
 class ClusterStore implements EtcdStore {
   readonly client: EtcdClient;
   readonly #deps: Deps;
-  readonly #space: KeySpace;
-  readonly #keepAlives: KeepAlives;
+  readonly #leases: EtcdLeases;
   readonly #closing = new AbortController();
   /** Undefined while it must be read again. */
   #life: Promise<Life> | undefined;
@@ -96,13 +91,12 @@ class ClusterStore implements EtcdStore {
   /** By prefix. */
   readonly #shares = new Map<string, WatchShare>();
 
-  constructor(deps: Deps, life: Life) {
+  constructor(deps: Deps, life?: Life) {
     this.#deps = deps;
     this.client = deps.client;
-    this.#space = deps.space;
-    this.#keepAlives = new KeepAlives(deps.client);
-    this.#life = Promise.resolve(life);
-    this.#incarnation = life.incarnation;
+    this.#leases = new EtcdLeases(deps.client);
+    if (life) this.#life = Promise.resolve(life);
+    this.#incarnation = life?.incarnation ?? deps.incarnation ?? '';
     this.client.setPulse((ask) => this.#feelPulse(ask));
   }
 
@@ -114,9 +108,11 @@ class ClusterStore implements EtcdStore {
 
   async get<T>(key: string): Promise<Entry<T> | undefined> {
     checkKey(key);
-    const { kvs } = await this.#range({ key: encodeKey(this.#space, key) }, `get ${key}`);
+    const life = await this.#readLife();
+    const request = { key: encodeKey(life.space, key) };
+    const { kvs } = await this.#range(request, life, `get ${key}`);
     const kv = kvs?.[0];
-    return kv && entryOf<T>(this.#space, kv);
+    return kv && entryOf<T>(life.space, kv);
   }
 
   async list<T>(prefix: string, options: ListOptions = {}): Promise<Snapshot<T>> {
@@ -124,7 +120,8 @@ class ClusterStore implements EtcdStore {
     const { at, limit } = options;
     if (limit !== undefined && !(Number.isInteger(limit) && limit > 0))
       throw storeErrors.invalid(`list ${prefix}: the limit ${limit} is not a whole number above 0`);
-    const { incarnation } = await this.#readLife();
+    const life = await this.#readLife();
+    const { incarnation, space } = life;
     if (at && at.incarnation !== incarnation)
       throw storeErrors.conflict(`list ${prefix}: the revision is of another incarnation`, {
         detail: { incarnation, revision: this.#revision },
@@ -140,9 +137,9 @@ class ClusterStore implements EtcdStore {
         ...(after === undefined ? {} : { after }),
         ...(revision === undefined ? {} : { revision }),
       };
-      const answer = await this.#range(rangeOf(this.#space, page), `list ${prefix}`);
-      revision ??= Number(answer.header.revision);
-      for (const kv of answer.kvs ?? []) entries.push(entryOf<T>(this.#space, kv));
+      const answer = await this.#range(rangeOf(space, page), life, `list ${prefix}`);
+      revision ??= revisionOf(space, answer.header.revision);
+      for (const kv of answer.kvs ?? []) entries.push(entryOf<T>(space, kv));
       const snapshot = { entries, revision: { incarnation, revision } };
       if (!answer.more) return snapshot;
       after = entries.at(-1)?.key ?? prefix;
@@ -171,7 +168,7 @@ class ClusterStore implements EtcdStore {
       : this.#closing.signal;
     if (signal.aborted) return;
     const life = await this.#readLife();
-    if (from.incarnation !== life.incarnation || from.revision < 1)
+    if (from.incarnation !== life.incarnation || from.revision <= life.space.base)
       throw this.#forgotten(prefix, from.revision);
     if (this.#watchers >= maxWatchers)
       throw storeErrors.overloaded(`watch ${prefix}: ${maxWatchers} watchers are the limit`);
@@ -221,14 +218,14 @@ class ClusterStore implements EtcdStore {
     from: number,
     { life, signal }: { life: Life; signal: AbortSignal },
   ): AsyncGenerator<SizedBatch> {
-    const { incarnation, clusterId } = life;
-    const batches = new WatchBatches(this.#space, from);
-    const { key, range_end } = rangeOf(this.#space, { prefix });
+    const { incarnation, clusterId, space } = life;
+    const batches = new WatchBatches(space, from);
+    const { key, range_end } = rangeOf(space, { prefix });
     const create_request = {
       key,
       range_end,
       // The last commit that the reader knows comes again, so that one whose history is gone is refused.
-      start_revision: String(from),
+      start_revision: numberOf(space, from),
       prev_kv: true,
       progress_notify: true,
       fragment: true,
@@ -236,7 +233,7 @@ class ClusterStore implements EtcdStore {
     const options = { what: `watch ${prefix}`, signal };
     const stream = this.client.stream<WatchAnswer>(calls.watch, { create_request }, options);
     for await (const answer of stream) {
-      this.#observe(answer.header);
+      this.#observe(answer.header, life);
       if (answer.header.cluster_id !== clusterId || answer.compact_revision !== undefined)
         throw this.#forgotten(prefix, from);
       if (answer.canceled)
@@ -250,23 +247,15 @@ class ClusterStore implements EtcdStore {
 
   async grantLease(ttlMs: number): Promise<Lease> {
     checkTtl(ttlMs);
-    const answer = await this.client.call<{ ID: string; TTL: string }>(
-      calls.grantLease,
-      { TTL: String(Math.ceil(ttlMs / 1000)) },
-      { what: 'grant a lease', isRepeatable: false },
-    );
-    return { id: answer.ID, ttlMs: 1000 * Number(answer.TTL) };
+    return this.#leases.grant(ttlMs);
   }
 
-  async keepAlive(id: string): Promise<void> {
-    checkLease(id, 'keep it');
-    await this.#keepAlives.keep(id);
+  keepAlive(id: string): Promise<void> {
+    return this.#leases.keep(id);
   }
 
-  async revokeLease(id: string): Promise<void> {
-    checkLease(id, 'revoke it');
-    const options = { what: `revoke lease ${id}`, isRepeatable: false };
-    await this.client.call(calls.revokeLease, { ID: id }, options);
+  revokeLease(id: string): Promise<void> {
+    return this.#leases.revoke(id);
   }
 
   elect(name: string, options: ElectOptions): Promise<Leadership> {
@@ -274,8 +263,10 @@ class ClusterStore implements EtcdStore {
   }
 
   async compact(revision?: number): Promise<void> {
-    const { header } = await this.#range({ key: encode(this.#space.life) }, 'compact');
-    const target = String(revision ?? header.revision);
+    const life = await this.#readLife();
+    const { header } = await this.#range({ key: encode(life.guard.key) }, life, 'compact');
+    const target =
+      revision === undefined ? String(header.revision) : numberOf(life.space, revision);
     const options = { what: `compact to ${target}`, isRepeatable: true };
     try {
       // Physical: answered when the room is free, not when it is to be.
@@ -293,9 +284,9 @@ class ClusterStore implements EtcdStore {
   }
 
   #readLife(): Promise<Life> {
-    this.#life ??= readLife(this.client, this.#space, this.#deps.random).then(
+    this.#life ??= readLife(this.#deps).then(
       (life) => {
-        if (life.incarnation !== this.#incarnation)
+        if (this.#incarnation !== '' && life.incarnation !== this.#incarnation)
           this.#deps.log.warn(
             { was: this.#incarnation, is: life.incarnation },
             'the store is in another life',
@@ -311,19 +302,18 @@ class ClusterStore implements EtcdStore {
     return this.#life;
   }
 
-  async #range(request: RangeRequest, what: string): Promise<RangeAnswer> {
-    const { clusterId } = await this.#readLife();
+  async #range(request: RangeRequest, life: Life, what: string): Promise<RangeAnswer> {
     const options = { what, isRepeatable: true };
     const answer = await this.client.call<RangeAnswer>(calls.range, request, options);
-    if (answer.header.cluster_id !== clusterId) throw this.#moved(what);
-    this.#observe(answer.header);
+    if (answer.header.cluster_id !== life.clusterId) throw this.#moved(what);
+    this.#observe(answer.header, life);
     return answer;
   }
 
   /** One try of a transaction; undefined when it has to be tried again. */
   async #attempt(txn: CheckedTxn): Promise<TxnResult | undefined> {
     const life = await this.#readLife();
-    const { incarnation, guard } = life;
+    const { incarnation, guard, space } = life;
     if (txn.incarnation !== undefined && txn.incarnation !== incarnation)
       throw this.#moved('the transaction compares revisions that');
     let seen: Seen = new Map();
@@ -333,32 +323,36 @@ class ClusterStore implements EtcdStore {
       seen = before.seen;
     }
     const isRepeatable = txn.operations.length === 0;
-    const request = translateTxn(this.#space, txn, { guard, seen });
+    const request = translateTxn(space, txn, { guard, seen });
     const { succeeded, header } = await this.#commit(request, life, isRepeatable);
     if (succeeded)
-      return { ok: true, revision: { incarnation, revision: Number(header.revision) }, failed: [] };
+      return {
+        ok: true,
+        revision: { incarnation, revision: revisionOf(space, header.revision) },
+        failed: [],
+      };
     const { result } = (await this.#readCompared(txn, life)) ?? {};
     return result && result.failed.length > 0 ? result : undefined;
   }
 
   /** The state of one revision and what of the compares fails in it; undefined when the store is in another life. */
   async #readCompared(txn: CheckedTxn, life: Life) {
-    const { incarnation, guard } = life;
-    const answer = await this.#commit(readCompared(this.#space, txn, guard), life, true);
-    const { isGuarded, seen, failed } = readState(this.#space, txn, { guard, answer });
+    const { incarnation, guard, space } = life;
+    const answer = await this.#commit(readCompared(space, txn, guard), life, true);
+    const { isGuarded, seen, failed } = readState(space, txn, { guard, answer });
     if (!isGuarded) {
       this.#life = undefined;
       return undefined;
     }
-    const revision = { incarnation, revision: Number(answer.header.revision) };
+    const revision = { incarnation, revision: revisionOf(space, answer.header.revision) };
     return { seen, result: { ok: false, revision, failed } };
   }
 
-  async #commit(request: TxnRequest, { clusterId }: Life, isRepeatable: boolean) {
+  async #commit(request: TxnRequest, life: Life, isRepeatable: boolean) {
     const options = { what: 'commit', isRepeatable };
     const answer = await this.client.call<TxnAnswer>(calls.txn, request, options);
-    if (answer.header.cluster_id !== clusterId) throw this.#moved('commit');
-    this.#observe(answer.header);
+    if (answer.header.cluster_id !== life.clusterId) throw this.#moved('commit');
+    this.#observe(answer.header, life);
     return answer;
   }
 
@@ -370,8 +364,8 @@ class ClusterStore implements EtcdStore {
     throw storeErrors.compacted('watch: the store is in another life, list again');
   }
 
-  #observe({ revision }: Header): void {
-    this.#revision = Math.max(this.#revision, Number(revision ?? 0));
+  #observe({ revision }: Header, { space }: Life): void {
+    this.#revision = Math.max(this.#revision, revisionOf(space, revision));
   }
 
   #moved(what: string): Error {
@@ -386,10 +380,4 @@ class ClusterStore implements EtcdStore {
       { detail },
     );
   }
-}
-
-/** etcd numbers its leases. */
-function checkLease(id: string, attempted: string): void {
-  if (!/^\d{1,19}$/.test(id))
-    throw storeErrors.leaseNotFound(`${attempted}: the lease ${id} is none of this store's`);
 }

@@ -14,7 +14,7 @@ import {
   type Mark,
   planKeeping,
 } from './decide/plan-keeping.ts';
-import type { EtcdStore } from './etcd-store.ts';
+import type { EtcdStore } from './engine.ts';
 import {
   type Alarm,
   defragment,

@@ -10,20 +10,31 @@ import type { Guard } from './decide/translate-txn.ts';
 import type { EtcdClient } from './etcd-client.ts';
 import { decode, encode, type KeyValue, type RangeAnswer, type TxnAnswer } from './messages.ts';
 
-interface LifeRecord {
+export interface LifeRecord {
   incarnation: string;
   clusterId: string;
+  /** What this store's revisions are ahead of etcd's; absent for a store that began here. */
+  base?: number;
 }
 
 export interface Life extends LifeRecord {
   guard: Guard;
+  space: KeySpace;
 }
 
 /** Attempts against others who open the same store at the same moment. */
 const maxAttempts = 10;
 
+export interface LifeAccess {
+  client: EtcdClient;
+  space: KeySpace;
+  random: Random;
+  /** False: a store must be there already; store.unavailable where none ever was. */
+  begins: boolean;
+}
+
 /** Reads the store's life, or begins it where there is none of this cluster. */
-export async function readLife(client: EtcdClient, space: KeySpace, random: Random): Promise<Life> {
+export async function readLife({ client, space, random, begins }: LifeAccess): Promise<Life> {
   const key = encode(space.life);
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const what = 'open the store';
@@ -36,12 +47,15 @@ export async function readLife(client: EtcdClient, space: KeySpace, random: Rand
     const clusterId = found.header.cluster_id;
     const life = kv && lifeOf(space, kv);
     if (life?.clusterId === clusterId) return life;
+    if (!life && !begins)
+      throw storeErrors.unavailable('open the store: this etcd holds none, or not yet');
     const record: LifeRecord = {
       incarnation: newId(
         'inc',
         Uint8Array.from({ length: 16 }, () => random() * 256),
       ),
       clusterId,
+      ...(life?.base === undefined ? {} : { base: life.base }),
     };
     const mod_revision = kv?.mod_revision ?? '0';
     await client.call<TxnAnswer>(
@@ -57,6 +71,10 @@ export async function readLife(client: EtcdClient, space: KeySpace, random: Rand
 }
 
 function lifeOf(space: KeySpace, { value, mod_revision: modRevision }: KeyValue): Life {
-  const { incarnation, clusterId } = JSON.parse(decode(value)) as LifeRecord;
-  return { incarnation, clusterId, guard: { key: space.life, modRevision } };
+  const record = JSON.parse(decode(value)) as LifeRecord;
+  return {
+    ...record,
+    guard: { key: space.life, modRevision },
+    space: { ...space, base: record.base ?? 0 },
+  };
 }

@@ -29,8 +29,12 @@ interface StatusAnswer {
   dbSizeInUse?: string;
 }
 
-export async function readStatus(client: EtcdClient, url: string): Promise<MemberStatus> {
-  const answer = await client.callMember<StatusAnswer>(url, calls.status, {});
+export async function readStatus(
+  client: EtcdClient,
+  url: string,
+  timeoutMs?: number,
+): Promise<MemberStatus> {
+  const answer = await client.callMember<StatusAnswer>(url, calls.status, {}, timeoutMs);
   return {
     url,
     memberId: answer.header.member_id,

@@ -12,7 +12,7 @@ import {
   type TxnAnswer,
   type TxnRequest,
 } from '../messages.ts';
-import { encodeKey, entryOf, type KeySpace } from './keys.ts';
+import { encodeKey, entryOf, type KeySpace, leaseNumber, numberOf } from './keys.ts';
 
 /** What must hold for any write: the store is in the life that this process knows, whose key is unchanged since. */
 export interface Guard {
@@ -60,10 +60,13 @@ function translateCompare(space: KeySpace, compare: Compare, seen: Seen): EtcdCo
     return { key, target: 'CREATE', result, create_revision: '0' };
   }
   if ('createRevision' in compare)
-    return { key, target: 'CREATE', result: 'EQUAL', create_revision: `${compare.createRevision}` };
+    return {
+      ...{ key, target: 'CREATE', result: 'EQUAL' },
+      create_revision: numberOf(space, compare.createRevision),
+    };
   const modRevision =
     'modRevision' in compare ? compare.modRevision : (seen.get(compare.key)?.modRevision ?? 0);
-  return { key, target: 'MOD', result: 'EQUAL', mod_revision: `${modRevision}` };
+  return { key, target: 'MOD', result: 'EQUAL', mod_revision: numberOf(space, modRevision) };
 }
 
 function translateOperation(
@@ -73,7 +76,7 @@ function translateOperation(
   const encoded = encodeKey(space, key);
   if (text === undefined) return { request_delete_range: { key: encoded } };
   const put = { key: encoded, value: encode(text) };
-  return { request_put: lease === undefined ? put : { ...put, lease } };
+  return { request_put: lease === undefined ? put : { ...put, lease: leaseNumber(lease) } };
 }
 
 export interface ComparedState {

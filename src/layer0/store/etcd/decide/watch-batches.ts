@@ -3,7 +3,7 @@
 import { frozen } from '../../decide/evaluate.ts';
 import type { Entry, WatchEvent } from '../../wire.ts';
 import type { EtcdEvent, WatchAnswer } from '../messages.ts';
-import { entryOf, type KeySpace } from './keys.ts';
+import { entryOf, type KeySpace, revisionOf } from './keys.ts';
 
 export interface CommitEvents<T> {
   revision: number;
@@ -28,7 +28,7 @@ export class WatchBatches<T> {
   take(answer: WatchAnswer): CommitEvents<T>[] | 'incomplete' {
     const complete: CommitEvents<T>[] = [];
     for (const etcdEvent of answer.events ?? []) {
-      const revision = Number(etcdEvent.kv.mod_revision);
+      const revision = revisionOf(this.#space, etcdEvent.kv.mod_revision);
       if (revision <= this.#told) continue;
       const event = eventOf<T>(this.#space, etcdEvent);
       if (!event) return 'incomplete';
@@ -39,7 +39,7 @@ export class WatchBatches<T> {
     }
     if (answer.fragment) return complete;
     this.#close(complete);
-    const revision = Number(answer.header.revision ?? 0);
+    const revision = revisionOf(this.#space, answer.header.revision);
     if (isProgress(answer) && revision > this.#told) {
       this.#told = revision;
       complete.push({ revision, events: [], bytes: 0 });

@@ -1,0 +1,19 @@
+// Limits of the store on several machines, with their names.
+
+/** Machines with a copy of the store: one of them may be lost. */
+export const wantedMembers = 3;
+/** Ports beside that of the peer door: where etcd's clients reach it, and its members each other. */
+export const clientPortOffset = 1;
+export const peerPortOffset = 2;
+/** Free on the disk of a machine that is to have a copy: etcd's database, its log, and a snapshot beside it. */
+export const neededBytes = 2 * 1024 * 1024 * 1024;
+/** Memory of etcd's container. */
+export const memberMemoryBytes = 1024 * 1024 * 1024;
+/** Its weight on a busy machine: the whole cluster waits for it. */
+export const memberCpuMillis = 4_000;
+/** Longest time until the new members of an etcd answer. */
+export const membersUpMs = 120_000;
+/** How often a machine looks whether the store has moved, and at the container of its etcd. */
+export const lookMs = 5_000;
+/** How often the members of etcd are compared with the machines of the cluster. */
+export const membersEveryMs = 10_000;
