@@ -196,6 +196,12 @@ describe('the containers outside of app gantry', () => {
       assert.equal(env.NODE_OPTIONS, '--max-semi-space-size=16');
   });
 
+  test('are upgraded by hand where script/up is run, and by themselves where a machine joined', () => {
+    const joined = { ...machine, storeHost: 'host-0' };
+    assert.equal(hostPlan(machine, 'i', 'v').env.GANTRY_UPGRADED_BY, 'hand');
+    assert.equal(hostPlan(joined, 'i', 'v').env.GANTRY_UPGRADED_BY, undefined);
+  });
+
   test('are not taken for jobs: they lack the label of the cluster', () => {
     assert.equal(hostPlan(machine, 'i', 'v').labels['gantry.cluster'], undefined);
   });

@@ -29,7 +29,15 @@ class FakeEngine implements OwnContainers {
 
   async find(name: string) {
     const kept = this.kept.get(name);
-    return kept && { isRunning: kept.isRunning, labels: kept.container.labels, binds: [] };
+    return (
+      kept && {
+        image: kept.container.image,
+        isRunning: kept.isRunning,
+        restarts: 0,
+        labels: kept.container.labels,
+        binds: [],
+      }
+    );
   }
 
   async create(container: OwnContainer) {

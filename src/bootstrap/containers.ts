@@ -45,7 +45,9 @@ export function hostPlan(machine: Machine, image: string, version: string): Cont
       GANTRY_HTTP_PORT: String(machine.httpPort),
       GANTRY_HTTPS_PORT: String(machine.httpsPort),
       GANTRY_VERSION: version,
-      ...(machine.storeHost === undefined ? {} : { GANTRY_STORE_HOST: machine.storeHost }),
+      ...(machine.storeHost === undefined
+        ? { GANTRY_UPGRADED_BY: 'hand' }
+        : { GANTRY_STORE_HOST: machine.storeHost }),
     },
     binds: [`${machine.home}:${machine.home}`, `${machine.engineFolder}:${engineMount}`],
     labels: labels(machine, 'host'),

@@ -17,7 +17,7 @@ export async function runContainers(
     await mkdir(join(machine.home, folder), { recursive: true, mode: 0o750 });
   const engine = openEngine(machine);
   try {
-    const isUp = () => waitForDaemon(machine, version);
+    const isUp = () => waitForDaemon(engine, machine, version);
     const isChanged = await ensureContainer(engine, hostPlan(machine, image, version), isUp);
     const dns = dnsPlan(machine, image);
     await ensureContainer(engine, dns, () => waitForRunning(engine, dns.name));

@@ -26,7 +26,7 @@ export async function replaceDaemon(home: string, wanted: Wanted, log: Log): Pro
   const { tag, version } = wanted;
   try {
     await ensureContainer(engine, hostPlan(machine, tag, version), () =>
-      waitForDaemon(machine, version),
+      waitForDaemon(engine, machine, version),
     );
     await rm(join(home, outcomeFile), { force: true });
     const dns = dnsPlan(machine, tag);

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '#core/clock';
-import { toAppError } from '#core/errors';
+import { hasCode, toAppError } from '#core/errors';
 import { createHttpClient } from '#core/http-client';
 import { systemRandom } from '#core/random';
 import { retry } from '#core/retry';
@@ -11,6 +11,7 @@ import { type Host, hostKey } from '#layer0/host/wire';
 import type { Store } from '#layer0/store/client';
 import { readProgress, type Wanted } from '#layer0/upgrade/client';
 import { type Deployment, deploymentKey } from '#layer1/controller/wire';
+import { hostName } from './containers.ts';
 import { bootstrapErrors } from './errors.ts';
 import { hasController } from './install.ts';
 import type { Machine } from './machine-file.ts';
@@ -20,6 +21,8 @@ import type { CliCluster } from './user.ts';
 const limitMs = 120_000;
 /** From start to an answer, with the store reached; a machine at its limits is slow. */
 const daemonLimitMs = 90_000;
+/** A daemon that starts may end once or twice, say when the engine is slow to answer it. */
+const mostEnds = 2;
 /** All machines, one after the other, each with an image to fetch. */
 const othersLimitMs = 1_800_000;
 /** The controller ends every deployment by itself; a version that never gets healthy takes minutes, there and back. */
@@ -52,14 +55,18 @@ export async function waitUntil<T>(
       return await attempt();
     } catch (cause) {
       // Whoever answers with a refusal is up: waiting changes nothing.
-      if (toAppError(cause).status === 401) throw cause;
+      if (toAppError(cause).status === 401 || hasCode(cause, 'bootstrap.command')) throw cause;
       throw asRetry(cause);
     }
   }, options);
 }
 
-/** Until the daemon of this version answers and has reached the store. */
+/**
+ * Until the daemon of this version answers and has reached the store. One that ends by itself again and again is not
+ * waited for: the machine counts as lost soon after its daemon is gone.
+ */
 export async function waitForDaemon(
+  engine: OwnContainers,
   { home, hostId }: Pick<Machine, 'home' | 'hostId'>,
   version: string,
 ): Promise<void> {
@@ -67,6 +74,8 @@ export async function waitForDaemon(
   const hint =
     'See `docker logs gantry-host`; on a machine that joined: is the port of the peer door open on every machine?';
   const look = async () => {
+    const ends = (await engine.find(hostName))?.restarts ?? 0;
+    if (ends > mostEnds) throw bootstrapErrors.command(`it ended ${ends} times`);
     const status = await client.json<{ version: string }>('GET', '/status');
     if (status.version !== version)
       throw bootstrapErrors.timeout(`version ${status.version} answers`);

@@ -48,6 +48,7 @@ import { type Formation, formationPrefix } from '#layer0/scheduler/wire';
 import { listAll } from '#layer0/store/client';
 import { registerStoreRoutes, type ServedStore } from '#layer0/store/index';
 import type { Tunnels } from '#layer0/tunnels/index';
+import { upgradeSettings } from '#layer0/upgrade/index';
 import { type Cluster, createCluster, fetchFromPeers, othersOf, tunnelsOf } from './cluster.ts';
 import { daemonSettings } from './config.ts';
 import { DnsWatch } from './dns-watch.ts';
@@ -71,6 +72,7 @@ const settings = {
   ...networkSettings,
   ...discoverySettings,
   ...schedulerSettings,
+  ...upgradeSettings,
 };
 export type DaemonConfig = SettingsOf<typeof settings>;
 

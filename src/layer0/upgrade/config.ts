@@ -1,4 +1,15 @@
-// Limits of an upgrade, with their names.
+// The setting of upgrade, and its limits with their names.
+
+import { textSetting } from '#core/config';
+
+/** `wish`, or `hand` where script/up is run from a checkout: there it alone says which version is right. */
+export const upgradeSettings = {
+  upgradedBy: textSetting({
+    env: 'GANTRY_UPGRADED_BY',
+    doc: 'wish: this machine follows the version that is wanted of the cluster; hand: script/up is run here.',
+    fallback: 'wish',
+  }),
+};
 
 /** A host that took its turn and is not heard of keeps the others waiting for this long. */
 export const turnLimitMs = 300_000;

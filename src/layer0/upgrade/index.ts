@@ -13,6 +13,7 @@ import { type Host, hostAlivePrefix, hostPrefix } from '#layer0/host/wire';
 import { createMirror, listAll, type Mirror, type Store } from '#layer0/store/client';
 import type { Compare, Operation } from '#layer0/store/wire';
 import { lookEveryMs, resyncMs, turnLimitMs } from './config.ts';
+
 import { nextStep, type Seen, type Step } from './decide/next-step.ts';
 import { upgradeErrors } from './errors.ts';
 import {
@@ -41,7 +42,11 @@ export interface UpgradeConfig {
   home: string;
   hostId: string;
   version: string;
+  /** `hand`: nobody but script/up replaces this daemon. */
+  upgradedBy: string;
 }
+
+export { upgradeSettings } from './config.ts';
 
 export function createUpgrade(deps: UpgradeDeps, config: UpgradeConfig): Component {
   return new TurnTaker(deps, config);
@@ -67,6 +72,8 @@ class TurnTaker implements Component {
   }
 
   async start(): Promise<void> {
+    // The wish may be older than the checkout that this daemon was just made from.
+    if (this.#config.upgradedBy === 'hand') return;
     const { store, clock, random, log } = this.#deps;
     const signal = this.#ending.signal;
     const onChange = () => this.#loop.trigger();

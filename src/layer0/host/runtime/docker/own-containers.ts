@@ -20,7 +20,11 @@ export interface OwnContainer {
 }
 
 export interface SeenContainer {
+  /** As it was named when it was made. */
+  image: string;
   isRunning: boolean;
+  /** How often the engine started it again since somebody did. */
+  restarts: number;
   labels: Record<string, string>;
   binds: string[];
 }
@@ -43,9 +47,10 @@ export interface OwnContainers {
 }
 
 interface Inspected {
-  Config: { Labels?: Record<string, string> | null };
+  Config: { Image: string; Labels?: Record<string, string> | null };
   HostConfig: { Binds?: string[] | null };
   State: { Running: boolean };
+  RestartCount: number;
 }
 
 const stopGraceS = 10;
@@ -70,7 +75,9 @@ export function createOwnContainers(options: { socketPath: string; clock: Clock 
       const seen = await absentIsUndefined(transport.json<Inspected>({ ...call, attempt }));
       return (
         seen && {
+          image: seen.Config.Image,
           isRunning: seen.State.Running,
+          restarts: seen.RestartCount,
           labels: seen.Config.Labels ?? {},
           binds: seen.HostConfig.Binds ?? [],
         }
