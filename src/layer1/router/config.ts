@@ -135,6 +135,11 @@ export const routerSettings = {
     10_000,
     'How long requests to an instance that has left discovery may still run before they are cut.',
   ),
+  silentBoundMs: durationSetting(
+    'GANTRY_ROUTER_SILENT_BOUND_MS',
+    4_000,
+    "How long an instance on another machine has been out by HAProxy's checks, without an answer of its machine, until requests that wait for it end; those that may be sent twice go to another one.",
+  ),
 };
 
 export type RouterConfig = SettingsOf<typeof routerSettings>;

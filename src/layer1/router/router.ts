@@ -124,6 +124,7 @@ export class TableDriver {
     const { settings } = this.#deps;
     this.#slots ??= parseSlots((await readText(this.#paths.servicesMap)) ?? '') ?? noSlots;
     const plan = planRoutes({
+      host: settings.hostId,
       routes,
       slots: this.#slots,
       spares: settings.spareBackends,

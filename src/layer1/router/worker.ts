@@ -3,7 +3,13 @@
 
 import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
-import { observeInfo, observeSessions, observeWorker } from './act/observe.ts';
+import {
+  observeHealth,
+  observeInfo,
+  observeSessions,
+  observeUsable,
+  observeWorker,
+} from './act/observe.ts';
 import type { Channel } from './act/runtime-socket.ts';
 import type { ProxyPaths, RouterConfig } from './config.ts';
 import { commandsOf } from './decide/commands.ts';
@@ -12,7 +18,9 @@ import {
   applyStep,
   type Certificates,
   decideRemovals,
+  decideSilent,
   decideSteps,
+  doubtfulBackends,
   holdServer,
   leavingServers,
   type Removals,
@@ -38,6 +46,8 @@ export interface WorkerDeps {
 
 /** Longest time that what is known of a worker is trusted without reading it again. */
 const trustMs = 30_000;
+/** Shortest time between two looks for machines that are silent. */
+const silentLookMs = 500;
 /** Answers of HAProxy that mean the command was done; everything else is a refusal. */
 const isDone =
   /^(\s*|.*(New server registered|Server deleted|Success|created|inserted|deleted|updated|Committing|New empty).*)$/is;
@@ -50,6 +60,9 @@ export class Worker {
   /** The table that `#state` has, as far as steps can give it. */
   #has: Table | undefined;
   #readAtMs = 0;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  /** Requests wait for a machine that says nothing. */
+  #isSilent = false;
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
@@ -94,7 +107,28 @@ export class Worker {
     this.#has = table;
     const { steps: removals, busy } = await this.#decideRemovals(table, state);
     await this.#act(state, removals, 'tolerate');
+    await this.#endSilent(table, state);
     return busy;
+  }
+
+  /**
+   * A machine that is gone says nothing: what waits for an answer of it would wait for minutes. Its instances are out by
+   * HAProxy's checks by now, so that what is sent again goes elsewhere.
+   */
+  async #endSilent(table: Table, state: WorkerState): Promise<void> {
+    const { channel, clock, settings } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#lookedAtMs < silentLookMs) return;
+    this.#lookedAtMs = nowMs;
+    this.#isSilent = false;
+    if (!table.hasElsewhere) return;
+    const doubtful = doubtfulBackends(table, await observeUsable(channel));
+    if (doubtful.length === 0) return;
+    const health = await observeHealth(channel, doubtful);
+    const { steps, isWaiting } = decideSilent(table, health, settings.silentBoundMs);
+    this.#isSilent = isWaiting;
+    if (steps.length > 0) this.#deps.log.warn({ steps }, 'machines are silent: ends what waits');
+    await this.#act(state, steps, 'tolerate');
   }
 
   /** Of a worker that ends: HAProxy changes nothing in it any more, but its requests count. */
@@ -118,6 +152,7 @@ export class Worker {
 
   /** True while a server waits for its last requests, so that another pass should follow soon. */
   isWaiting(table: Table): boolean {
+    if (this.#isSilent) return true;
     return this.#state !== undefined && leavingServers(table, this.#state).length > 0;
   }
 

@@ -4,10 +4,13 @@ import {
   parseBackends,
   parseCertificateList,
   parseFingerprint,
+  parseHealth,
   parseInfo,
   parseMap,
   parseServers,
   parseSessions,
+  parseUsable,
+  type ServerHealth,
   type WorkerInfo,
   type WorkerState,
 } from '../decide/state.ts';
@@ -62,4 +65,19 @@ export async function observeSessions(
       sessions.set(`${backends[index]}/${name}`, count);
   });
   return sessions;
+}
+
+/** How many servers of each backend can be used: one answer, however many servers there are. */
+export async function observeUsable(channel: Channel): Promise<Map<string, number>> {
+  const [text = ''] = await channel.run(['show stat -1 2 -1']);
+  return parseUsable(text);
+}
+
+/** How the servers of these backends are, by backend and name. */
+export async function observeHealth(
+  channel: Channel,
+  backends: readonly string[],
+): Promise<Map<string, Map<string, ServerHealth>>> {
+  const answers = await channel.run(backends.map((backend) => `show stat ${backend} 4 -1`));
+  return new Map(answers.map((answer, index) => [backends[index] ?? '', parseHealth(answer)]));
 }

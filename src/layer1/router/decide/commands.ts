@@ -42,6 +42,8 @@ export function commandsOf(step: Step, context: CommandContext): string[] {
       return [`set server ${ref(step.at)} state maint`, `del server ${ref(step.at)}`];
     case 'cut-sessions':
       return [`set server ${ref(step.at)} state maint`, `shutdown sessions server ${ref(step.at)}`];
+    case 'end-sessions':
+      return [`shutdown sessions server ${ref(step.at)}`];
     case 'put-certificate':
       return certificateCommands(step, context);
     case 'delete-certificate':

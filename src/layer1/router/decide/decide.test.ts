@@ -7,12 +7,14 @@ import type { Instance } from '#layer0/discovery/client';
 import type { Route } from '../wire.ts';
 import { commandsOf } from './commands.ts';
 import { assignSlots, noSlots, parseSlots, renderServicesMap } from './slots.ts';
-import type { ObservedServer, WorkerState } from './state.ts';
+import { type ObservedServer, parseHealth, type WorkerState } from './state.ts';
 import {
   applyStep,
   decideReload,
   decideRemovals,
+  decideSilent,
   decideSteps,
+  doubtfulBackends,
   holdServer,
   type Step,
 } from './steps.ts';
@@ -53,7 +55,10 @@ function aTable(routes: Route[], instances: Instance[] = []): Table {
   for (const instance of instances)
     services.set(instance.service, [...(services.get(instance.service) ?? []), instance]);
   const tcpPorts = { min: 3000, max: 3010 };
-  return makeTable(planRoutes({ routes, slots: noSlots, spares: 8, tcpPorts }), services);
+  return makeTable(
+    planRoutes({ host: 'host-1', routes, slots: noSlots, spares: 8, tcpPorts }),
+    services,
+  );
 }
 
 /** A worker that has all of this table. */
@@ -251,6 +256,41 @@ describe('the steps', () => {
     assert.deepEqual(removals(1_000, 1), ['cut-sessions', 'remove']);
   });
 
+  test('what waits for a machine that says nothing is ended in time, and nothing else is', () => {
+    const there = { ...two, host: 'host-2' };
+    const table = aTable([shopRoute], [one, there]);
+    assert.ok(table.hasElsewhere && !aTable([shopRoute], [one, two]).hasElsewhere);
+    assert.deepEqual(doubtfulBackends(table, new Map([['b1', 1]])), ['b1']);
+    assert.deepEqual(doubtfulBackends(table, new Map([['b1', 2]])), []);
+    const silent = { sessions: 1, isSilent: true, sinceMs: 4_000 };
+    const [here, elsewhere] = ['1.web.shop:job-1', '1.web.shop:job-2'];
+    const judge = (name: string, changes: Partial<typeof silent> = {}) => {
+      const health = new Map([['b1', new Map([[name, { ...silent, ...changes }]])]]);
+      const { steps, isWaiting } = decideSilent(table, health, 4_000);
+      return [steps.length, isWaiting];
+    };
+    assert.deepEqual(judge(elsewhere), [1, false]);
+    assert.deepEqual(judge(elsewhere, { sinceMs: 3_000 }), [0, true], 'a pause of a link');
+    assert.deepEqual(judge(elsewhere, { isSilent: false }), [0, false], 'it refused, or is up');
+    assert.deepEqual(judge(elsewhere, { sessions: 0 }), [0, false]);
+    assert.deepEqual(judge(here), [0, false], 'an instance of this machine is busy, not lost');
+  });
+
+  test('what HAProxy says of servers that its checks find silent is understood', () => {
+    const row = (name: string, status: string, check: string) =>
+      ['b1', name, 0, 0, 3, ...Array(12).fill(0), status, 1, 1, 0, 0, 0, 7]
+        .concat(Array(12).fill(0), check, 0)
+        .join(',');
+    const said = ['# pxname,...', row('a', 'DOWN', 'L4TOUT'), row('b', 'DOWN 1/2', '* L4TOUT')];
+    said.push(row('c', 'DOWN', 'L4CON'), row('d', 'UP', 'L4OK'));
+    const health = parseHealth(`${said.join('\n')}\n`);
+    assert.deepEqual(health.get('a'), { sessions: 3, isSilent: true, sinceMs: 7_000 });
+    assert.deepEqual(
+      [...health.values()].map(({ isSilent }) => isSilent),
+      [true, true, false, false],
+    );
+  });
+
   test('a server whose requests are not known is left alone', () => {
     const state = aWorker(aTable([shopRoute], [one]));
     const clock = { nowMs: 0, goneBoundMs: 0 };
@@ -271,7 +311,7 @@ describe('the steps', () => {
     const backends = new Set(Array.from({ length: 400 }, (_, slot) => `b${slot}`));
     const state = { ...aWorker(aTable([])), backends };
     let routes: Route[] = [];
-    let plan = planRoutes({ routes, slots: noSlots, spares: 8, tcpPorts });
+    let plan = planRoutes({ host: 'host-1', routes, slots: noSlots, spares: 8, tcpPorts });
     let had: Table | undefined;
     for (let change = 0; change < 300; change++) {
       const app = `web.app${Math.floor(chance() * 3)}`;
@@ -280,7 +320,7 @@ describe('the steps', () => {
         const without = routes.filter(({ service }) => service !== app);
         const route = aRoute({ service: app, domain: `${app}.test` });
         routes = without.length === routes.length ? [...routes, route] : without;
-        plan = planRoutes({ routes, slots: plan.slots, spares: 8, tcpPorts });
+        plan = planRoutes({ host: 'host-1', routes, slots: plan.slots, spares: 8, tcpPorts });
       } else {
         const others = (services.get(app) ?? []).filter(({ job }) => job !== `job-${index}`);
         const states = [
@@ -318,6 +358,7 @@ test('every step is exactly these runtime commands', () => {
     port: 80,
     isDraining: false,
     sendsProxyProtocol: true,
+    isElsewhere: false,
   };
   const certificate = { path: '/c.pem', pem: 'PEM\n', fingerprint: 'F', isNew: true };
   const steps: Step[] = [
@@ -328,6 +369,7 @@ test('every step is exactly these runtime commands', () => {
     { do: 'readdress', at, address: '10.0.0.9', port: 81 },
     { do: 'drain', at },
     { do: 'remove', at },
+    { do: 'end-sessions', at },
     { do: 'put-certificate', ...certificate },
     { do: 'delete-certificate', path: '/c.pem' },
   ];
@@ -346,6 +388,7 @@ test('every step is exactly these runtime commands', () => {
       'set server b1/x state drain',
       'set server b1/x state maint',
       'del server b1/x',
+      'shutdown sessions server b1/x',
       'new ssl cert /c.pem',
       'set ssl cert /c.pem <<\nPEM\n',
       'commit ssl cert /c.pem',

@@ -54,6 +54,7 @@ function inputs(home: string, environment: Record<string, string> = {}) {
   };
   const leaving = { ...instance, id: '2.web.shop', job: 'job-2', state: 'draining' as const };
   const plan = planRoutes({
+    host: 'host-1',
     routes: [web, { ...database, sendsProxyProtocol: true }],
     slots: noSlots,
     spares: settings.spareBackends,

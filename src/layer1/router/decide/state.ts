@@ -86,6 +86,40 @@ export function parseSessions(text: string): Map<string, number> {
   return sessions;
 }
 
+/** `show stat -1 2 -1`: how many servers may be used now, by backend. */
+export function parseUsable(text: string): Map<string, number> {
+  const usable = new Map<string, number>();
+  for (const line of contentLines(text)) {
+    const columns = line.split(',');
+    if (columns.length > 19) usable.set(String(columns[0]), Number(columns[19]));
+  }
+  return usable;
+}
+
+export interface ServerHealth {
+  sessions: number;
+  /** Out because nothing at its address answered its checks at all: its machine is off, or the way to it is cut. */
+  isSilent: boolean;
+  /** Since its state changed. */
+  sinceMs: number;
+}
+
+/** `show stat <backend> 4 -1`: how each server is, by name. */
+export function parseHealth(text: string): Map<string, ServerHealth> {
+  const health = new Map<string, ServerHealth>();
+  for (const line of contentLines(text)) {
+    const columns = line.split(',');
+    if (columns.length < 37) continue;
+    const isDown = columns[17]?.startsWith('DOWN') === true;
+    health.set(String(columns[1]), {
+      sessions: Number(columns[4]),
+      isSilent: isDown && columns[36]?.replace(/^\* /, '') === 'L4TOUT',
+      sinceMs: Number(columns[23]) * 1000,
+    });
+  }
+  return health;
+}
+
 /** `show proc` of the master: process ids of the workers, the current one first. */
 export function parseWorkers(text: string): { current: number | undefined; old: number[] } {
   const [head = '', old = ''] = text.split('# old workers');

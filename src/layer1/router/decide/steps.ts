@@ -1,7 +1,7 @@
 // From what one worker of HAProxy has to what it should have: steps as data, in an order in which no request is lost.
 // Servers come before the routes that lead to them and leave after them; a busy server is never deleted.
 
-import type { ObservedServer, WorkerState } from './state.ts';
+import type { ObservedServer, ServerHealth, WorkerState } from './state.ts';
 import type { Server, Table } from './table.ts';
 
 export interface ServerRef {
@@ -17,7 +17,7 @@ export type Step =
   | { do: 'add-server'; backend: string; server: Server }
   | { do: 'readdress'; at: ServerRef; address: string; port: number }
   | { do: 'ready' | 'drain' | 'remove'; at: ServerRef }
-  | { do: 'cut-sessions'; at: ServerRef }
+  | { do: 'cut-sessions' | 'end-sessions'; at: ServerRef }
   | { do: 'put-certificate'; path: string; pem: string; fingerprint: string; isNew: boolean }
   | { do: 'delete-certificate'; path: string };
 
@@ -172,6 +172,41 @@ export function decideRemovals(
   return { steps, busy };
 }
 
+/** Backends in which fewer servers can be used than are meant to be, some of them on other machines. */
+export function doubtfulBackends(table: Table, usable: ReadonlyMap<string, number>): string[] {
+  const doubtful: string[] = [];
+  for (const [backend, servers] of table.backends) {
+    const meant = [...servers.values()].filter(({ isDraining }) => !isDraining);
+    const isElsewhere = meant.some((server) => server.isElsewhere);
+    if (isElsewhere && (usable.get(backend) ?? 0) < meant.length) doubtful.push(backend);
+  }
+  return doubtful;
+}
+
+export interface Silent {
+  /** Ends the requests that wait for machines that have been silent for too long; HAProxy sends some of them elsewhere. */
+  steps: Step[];
+  /** Some wait for one that is silent, but not for too long yet. */
+  isWaiting: boolean;
+}
+
+export function decideSilent(
+  table: Table,
+  health: ReadonlyMap<string, ReadonlyMap<string, ServerHealth>>,
+  silentBoundMs: number,
+): Silent {
+  const steps: Step[] = [];
+  let isWaiting = false;
+  for (const [backend, servers] of health)
+    for (const [name, { sessions, isSilent, sinceMs }] of servers) {
+      const isElsewhere = table.backends.get(backend)?.get(name)?.isElsewhere ?? false;
+      if (!isElsewhere || !isSilent || sessions === 0) continue;
+      if (sinceMs >= silentBoundMs) steps.push({ do: 'end-sessions', at: { backend, name } });
+      else isWaiting = true;
+    }
+  return { steps, isWaiting };
+}
+
 /** The state after a `remove` of which HAProxy did the first half: out of use, but still there. */
 export function holdServer(state: WorkerState, step: Step): void {
   if (step.do !== 'remove') return;
@@ -217,6 +252,7 @@ export function applyStep(state: WorkerState, step: Step): void {
       serversOf(step.at.backend).delete(step.at.name);
       return;
     case 'cut-sessions':
+    case 'end-sessions':
       return;
     case 'put-certificate':
       state.certificates.set(step.path, step.fingerprint);

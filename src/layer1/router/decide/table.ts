@@ -10,6 +10,8 @@ export interface Server {
   port: number;
   isDraining: boolean;
   sendsProxyProtocol: boolean;
+  /** On another machine, which can be lost while this one is not. */
+  isElsewhere: boolean;
 }
 
 export interface TcpListener {
@@ -21,6 +23,8 @@ export interface TcpListener {
 
 /** What follows from routes alone; it stands while they do, so that a change of instances costs no look at routes. */
 export interface RoutePlan {
+  /** The machine whose HAProxy this is for. */
+  host: string;
   slots: Slots;
   /** `host/path/` to backend, with `|s` where plain HTTP is redirected. */
   routes: ReadonlyMap<string, string>;
@@ -32,9 +36,12 @@ export interface RoutePlan {
 export interface Table extends RoutePlan {
   /** Backend to its servers by name; the same map as in the table before where no instance has changed. */
   backends: ReadonlyMap<string, ReadonlyMap<string, Server>>;
+  /** Some servers are on other machines. */
+  hasElsewhere: boolean;
 }
 
 export interface RouteInputs {
+  host: string;
   routes: Iterable<Route>;
   slots: Slots;
   spares: number;
@@ -55,6 +62,7 @@ export function planRoutes(inputs: RouteInputs): RoutePlan {
   const tcp = [...byPort.values()].sort((a, b) => a.port - b.port);
   const tcpServices = new Map(tcp.map(({ backend, service }) => [backend, service]));
   return {
+    host: inputs.host,
     slots,
     routes: routeEntries(http, slots),
     services: servicesOf(slots, tcpServices),
@@ -68,10 +76,13 @@ export function makeTable(
 ): Table {
   const backends = new Map<string, ReadonlyMap<string, Server>>();
   for (const [service, slot] of plan.slots.byService)
-    backends.set(backendOfSlot(slot), serversOf(instances.get(service) ?? none, false));
+    backends.set(backendOfSlot(slot), serversOf(instances.get(service) ?? none, plan.host, false));
   for (const { backend, service, sendsProxyProtocol } of plan.tcp)
-    backends.set(backend, serversOf(instances.get(service) ?? none, sendsProxyProtocol));
-  return { ...plan, backends };
+    backends.set(backend, serversOf(instances.get(service) ?? none, plan.host, sendsProxyProtocol));
+  const hasElsewhere = [...instances.values()].some((all) =>
+    all.some((instance) => instance.host !== plan.host),
+  );
+  return { ...plan, backends, hasElsewhere };
 }
 
 /** System routes before users', older before newer: the first claim of a name wins. */
@@ -120,23 +131,25 @@ const madeServers = new WeakMap<readonly Instance[], ReadonlyMap<string, Server>
 
 function serversOf(
   instances: readonly Instance[],
+  host: string,
   sendsProxyProtocol: boolean,
 ): ReadonlyMap<string, Server> {
   const known = madeServers.get(instances);
   if (known && !sendsProxyProtocol) return known;
-  const servers = makeServers(instances, sendsProxyProtocol);
+  const servers = makeServers(instances, host, sendsProxyProtocol);
   if (!sendsProxyProtocol) madeServers.set(instances, servers);
   return servers;
 }
 
-function makeServers(instances: readonly Instance[], sendsProxyProtocol: boolean) {
+function makeServers(instances: readonly Instance[], host: string, sendsProxyProtocol: boolean) {
   const servers = new Map<string, Server>();
   for (const instance of instances) {
     const { address, port } = instance;
     if (port === 0 || !isAddress(address)) continue;
     const name = serverName(instance);
     const isDraining = instance.state === 'draining';
-    servers.set(name, { name, address, port, isDraining, sendsProxyProtocol });
+    const isElsewhere = instance.host !== host;
+    servers.set(name, { name, address, port, isDraining, sendsProxyProtocol, isElsewhere });
   }
   return servers;
 }
