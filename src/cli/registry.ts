@@ -46,13 +46,15 @@ export function isSlip({ name, takes: [, most] = [0, 0] }: CommandSpec, rest: re
   return commands.some((other) => other.name.startsWith(`${name} `));
 }
 
-/** The command that the first one or two words name, and the words after them. */
+/** The command that the first one, two or three words name, and the words after them. */
 export function findCommand(
   words: readonly string[],
 ): { spec: KnownCommand; rest: readonly string[] } | undefined {
-  const [first, second] = words;
+  const [first, second, third] = words;
   if (first === undefined) return undefined;
   const whole = withSpaces(first);
+  const triple = byName.get(`${whole} ${second} ${third}`);
+  if (triple) return { spec: triple, rest: words.slice(3) };
   const pair = byName.get(`${whole} ${second}`);
   if (pair) return { spec: pair, rest: words.slice(2) };
   const single = byName.get(whole);

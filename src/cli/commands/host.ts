@@ -1,6 +1,8 @@
-// `gantry host list`, `host join-token`
+// `gantry host list`, `host inspect`, `host tag`, `host join-token`
 
+import type { HostDetail, HostView } from '#layer1/controller/client';
 import type { Call } from '../command.ts';
+import { cliErrors } from '../errors.ts';
 import { cpuText, sizeText } from '../units.ts';
 
 export async function listHosts(call: Call): Promise<undefined> {
@@ -12,7 +14,7 @@ export async function listHosts(call: Call): Promise<undefined> {
     ['NAME', 'STATE', 'ADDRESS', 'JOBS', 'MEMORY', 'CPUS', 'BUSY', 'ENGINE', 'ID', ''],
     hosts.map((host) => [
       host.name,
-      host.state,
+      stateText(host),
       host.address,
       String(host.jobs),
       host.memoryBytes === undefined ? '' : sizeText(host.memoryBytes),
@@ -20,7 +22,7 @@ export async function listHosts(call: Call): Promise<undefined> {
       host.busyPercent === undefined ? '' : `${host.busyPercent} %`,
       host.engineVersion ?? '',
       host.id,
-      host.reason ?? '',
+      host.reason ?? tagText(host),
     ]),
   );
 }
@@ -33,4 +35,71 @@ export async function createJoinToken(call: Call): Promise<undefined> {
   if (args.has('json')) return out.json(token);
   out.line(token.token);
   out.note('Good for one machine, for an hour. There, in a checkout: script/up --join TOKEN');
+}
+
+export function stateText({ state, drain }: Pick<HostView, 'state' | 'drain'>): string {
+  if (!drain) return state;
+  return `${state}, ${drain.left === 0 ? 'drained' : 'draining'}`;
+}
+
+function tagText({ tags }: HostView): string {
+  return Object.entries(tags)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+}
+
+export async function inspectHost(call: Call): Promise<undefined> {
+  const { out, args } = call;
+  const { api } = await call.connect();
+  const host = await api.readHost(args.words[0] ?? '');
+  if (args.has('json')) return out.json(host);
+  out.line(`${host.name} (${host.id}): ${stateText(host)}`);
+  if (host.reason !== undefined) out.line(`  ${host.reason}`);
+  const facts: [string, string | undefined][] = [
+    ['address', host.address],
+    ['platform', host.version],
+    ['engine', host.engineVersion],
+    ['memory', host.memoryBytes === undefined ? undefined : sizeText(host.memoryBytes)],
+    ['processors', host.cpuMillis === undefined ? undefined : cpuText(host.cpuMillis)],
+    ['busy', host.busyPercent === undefined ? undefined : `${host.busyPercent} %`],
+    ['tags', tagText(host) || undefined],
+    ['drained by', host.drain?.by],
+  ];
+  for (const [name, value] of facts) if (value !== undefined) out.line(`  ${name}: ${value}`);
+  showProcesses(call, host);
+}
+
+function showProcesses({ out }: Call, { processes, drain }: HostDetail): void {
+  if (processes.length === 0) return;
+  out.table(
+    ['APP', 'PROCESS', 'STATE', drain ? 'STILL HERE FOR' : ''],
+    processes.map(({ app, name, state, isStaying, waitsFor }) => {
+      const stays = drain && isStaying ? 'runs on every machine: it stays' : '';
+      return [app, name, state, waitsFor ?? stays];
+    }),
+  );
+}
+
+export async function setTags(call: Call): Promise<undefined> {
+  const [host = '', ...assignments] = call.args.words;
+  const tags: Record<string, string> = {};
+  for (const assignment of assignments) {
+    const [, name = '', value = ''] = /^([^=]+)=(.+)$/.exec(assignment) ?? [];
+    if (name === '')
+      throw cliErrors.usage(`${assignment} is not NAME=VALUE; say something like disk=ssd`);
+    tags[name] = value;
+  }
+  return await changeTags(call, host, tags);
+}
+
+export async function removeTags(call: Call): Promise<undefined> {
+  const [host = '', ...names] = call.args.words;
+  return await changeTags(call, host, Object.fromEntries(names.map((name) => [name, null])));
+}
+
+async function changeTags(call: Call, host: string, tags: Record<string, string | null>) {
+  const { api } = await call.connect();
+  const changed = await api.changeHostTags(host, tags);
+  call.out.line(`${changed.name}: ${tagText(changed) || 'no tags'}`);
+  return undefined;
 }

@@ -3,6 +3,11 @@
 import { defineErrors } from '#core/errors';
 
 export const hostErrors = defineErrors('host', {
+  removed: {
+    status: 403,
+    retry: false,
+    doc: 'The machine was removed from the cluster, and is no host of it any more. Take Gantry off it with script/down, then let it join anew.',
+  },
   jobNotFound: {
     status: 404,
     retry: false,

@@ -8,8 +8,10 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop, type LoopStatus } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
+import { removedKey } from '#layer0/membership/wire';
 import type { Store } from '#layer0/store/client';
 import type { HostConfig } from './config.ts';
+import { hostErrors } from './errors.ts';
 import type { LoadMeter } from './load.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { type Host, type HostLoad, hostAlivePrefix, hostKey, hostLoadPrefix } from './wire.ts';
@@ -83,13 +85,17 @@ export class HostRegistration {
     const host = await this.#describe();
     const { store, discovery } = this.#deps;
     const lease = this.#lease ?? (await store.grantLease(this.#config.hostLeaseMs)).id;
-    await store.txn({
-      compare: [],
+    const { ok } = await store.txn({
+      compare: [{ key: removedKey(host.id), is: 'absent' }],
       operations: [
         { put: hostKey(host.id), value: host },
         { put: `${hostAlivePrefix}${host.id}`, value: { bootId: host.bootId }, lease },
       ],
     });
+    if (!ok)
+      throw hostErrors.removed(
+        `this machine (${host.id}) does not register: it was removed from the cluster. script/down takes Gantry off it`,
+      );
     this.#lease = lease;
     this.#host = host;
     await discovery.register({

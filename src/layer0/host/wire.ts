@@ -4,7 +4,6 @@
 //   host/load/<id>           how busy it is, by its own measure                   (host agent)
 //   host/tags/<id>           what an operator says about it                       (operator, through the API)
 //   host/drains/<id>         present while its jobs are to go elsewhere           (operator, through the API)
-//   host/removed/<id>        it was taken out of the cluster, and never comes back (membership)
 //   host/status/<jobId>      how far a job is, here                               (the host it is placed on)
 
 import { oneOf, type Static, Type } from '#core/schema';
@@ -14,12 +13,13 @@ export const hostAlivePrefix = 'host/alive/';
 export const hostLoadPrefix = 'host/load/';
 export const hostTagsPrefix = 'host/tags/';
 export const hostDrainPrefix = 'host/drains/';
-export const hostRemovedPrefix = 'host/removed/';
 export const statusPrefix = 'host/status/';
 export const hostKey = (id: string) => `${hostPrefix}${id}`;
 export const hostTagsKey = (id: string) => `${hostTagsPrefix}${id}`;
 export const hostDrainKey = (id: string) => `${hostDrainPrefix}${id}`;
-export const hostRemovedKey = (id: string) => `${hostRemovedPrefix}${id}`;
+/** Besides its own record: what goes with it. */
+export const aboutHost = (id: string) =>
+  [hostAlivePrefix, hostLoadPrefix, hostTagsPrefix, hostDrainPrefix].map((prefix) => prefix + id);
 export const statusKey = (jobId: string) => `${statusPrefix}${jobId}`;
 
 export const hostSchema = Type.Object({
@@ -51,13 +51,6 @@ export const hostDrainSchema = Type.Object({
   by: Type.String({ description: 'Who asked, for people.' }),
 });
 export type HostDrain = Static<typeof hostDrainSchema>;
-
-/** The stone over a host that was taken out: while it stands, the host cannot register again. */
-export const hostRemovedSchema = Type.Object({
-  name: Type.String(),
-  at: Type.Integer({ description: 'Unix time in milliseconds.' }),
-});
-export type HostRemoved = Static<typeof hostRemovedSchema>;
 
 /** pending and placed are the scheduler's words (no status yet); these are the host's. `(attempt, state)` only grows. */
 export const jobStates = [

@@ -10,13 +10,14 @@ export interface MembershipClient {
   createToken(): Promise<IssuedToken>;
   /** Lets a machine in for its token; membership.tokenRefused says why not. `from` is for the log. */
   admit(request: JoinRequest, from: string): Promise<JoinAnswer>;
-  /** From now on no member speaks with it. membership.notMember when there is none of that id. */
+  /** It is no host from now on, and no member speaks with it. membership.notMember when there is none of that id. */
   remove(hostId: string): Promise<void>;
   list(): Promise<Member[]>;
 }
 
 /** What another process of this machine asks of membership, over the layer-0 API. */
-export interface RemoteMembership extends Pick<MembershipClient, 'createToken' | 'list'> {
+export interface RemoteMembership
+  extends Pick<MembershipClient, 'createToken' | 'list' | 'remove'> {
   close(): void;
 }
 
@@ -25,6 +26,9 @@ export function createMembershipClient({ baseUrl }: { baseUrl: string }): Remote
   return {
     createToken: () => http.json('POST', '/membership/tokens'),
     list: () => http.json('GET', '/membership/members'),
+    async remove(hostId) {
+      await http.json('DELETE', `/membership/members/${hostId}`);
+    },
     close: () => http.close(),
   };
 }

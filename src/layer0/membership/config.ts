@@ -18,6 +18,8 @@ const dayMs = 86_400_000;
 export const tokenTtlMs = 3_600_000;
 /** Tokens that were used or have ended are kept this long, so that a second use is told apart from a wrong one. */
 export const keepTokenMs = dayMs;
+/** What stands over a removed machine stays longer than its certificate may be good. */
+export const keepRemovedMs = 100 * dayMs;
 /** Tokens at most at one time, so that nobody fills the store with them. */
 export const maxTokens = 100;
 export const authorityDays = 3650;

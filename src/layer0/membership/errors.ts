@@ -23,6 +23,11 @@ export const membershipErrors = defineErrors('membership', {
     retry: false,
     doc: 'Who answered at the address of the join token is not of that cluster. Check the address, and whether somebody is in between.',
   },
+  removed: {
+    status: 403,
+    retry: false,
+    doc: 'The machine was taken out of the cluster, and nobody there speaks with it. Take Gantry off it with script/down, then let it join anew with a join token.',
+  },
   notMember: {
     status: 404,
     retry: false,

@@ -10,6 +10,7 @@ import { newId } from '#core/ids';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
+import { aboutHost, type Host, hostKey } from '#layer0/host/wire';
 import { createMirror, listAll, type Mirror, type Store } from '#layer0/store/client';
 import {
   type Authority,
@@ -19,7 +20,7 @@ import {
   makeRequest,
 } from './act/authority.ts';
 import type { MembershipClient } from './client.ts';
-import { keepTokenMs, maxTokens, resyncMs, tokenTtlMs } from './config.ts';
+import { keepRemovedMs, keepTokenMs, maxTokens, resyncMs, tokenTtlMs } from './config.ts';
 import { planMembership, type Step } from './decide/plan.ts';
 import { formatToken, refusalOf } from './decide/token.ts';
 import { membershipErrors } from './errors.ts';
@@ -35,6 +36,9 @@ import {
   type Member,
   memberKey,
   memberPrefix,
+  type Removed,
+  removedKey,
+  removedPrefix,
   type TokenRecord,
   tokenKey,
   tokenPrefix,
@@ -234,14 +238,25 @@ class StoredMembership implements Membership {
   }
 
   async remove(hostId: string): Promise<void> {
-    const { store, log } = this.#deps;
-    const member = await store.get<Member>(memberKey(hostId));
-    if (!member)
+    const { store, clock, log } = this.#deps;
+    const [member, host] = await Promise.all([
+      store.get<Member>(memberKey(hostId)),
+      store.get<Host>(hostKey(hostId)),
+    ]);
+    const name = host?.value.name ?? member?.value.name;
+    if (name === undefined)
       throw membershipErrors.notMember(
         `${hostId} is not removed: no member of this cluster has that id`,
       );
-    await store.txn({ compare: [], operations: [{ delete: member.key }] });
-    log.info({ member: member.value }, 'a machine was removed');
+    const stone: Removed = { name, at: clock.now() };
+    // All at once: from here on it is no host, nobody speaks with it, and its jobs are given up.
+    const keys = [memberKey(hostId), hostKey(hostId), ...aboutHost(hostId)];
+    const operations = keys.map((key) => ({ delete: key }));
+    await store.txn({
+      compare: [],
+      operations: [...operations, { put: removedKey(hostId), value: stone }],
+    });
+    log.info({ host: hostId, name }, 'a machine was removed');
   }
 
   get #folder(): string {
@@ -259,7 +274,8 @@ class StoredMembership implements Membership {
     const mirror = this.#mirror;
     if (!mirror) return;
     await mirror.synced;
-    for (const step of planMembership(this.#see(mirror), keepTokenMs)) await this.#act(step);
+    for (const step of planMembership(this.#see(mirror), { keepTokenMs, keepRemovedMs }))
+      await this.#act(step);
     await this.#deps.peers.update(this.#members(mirror));
     this.#door.recheck();
   }
@@ -267,13 +283,18 @@ class StoredMembership implements Membership {
   #see(mirror: Mirror<unknown>) {
     const { hostId, hostName: name, hostAddress: address, peerPort: port } = this.#config;
     const now = this.#deps.clock.now();
-    const tokens = [...mirror.entries()].filter(([key]) => key.startsWith(tokenPrefix));
+    const entries = [...mirror.entries()];
+    const tokens = entries.filter(([key]) => key.startsWith(tokenPrefix));
+    const removed = entries.filter(([key]) => key.startsWith(removedPrefix));
     return {
       now,
       self: { hostId, name, address, port },
       members: new Map(this.#members(mirror).map((member) => [member.hostId, member])),
       tokens: new Map(
         tokens.map(([key, { value }]) => [key.slice(tokenPrefix.length), value as TokenRecord]),
+      ),
+      removed: new Map(
+        removed.map(([key, { value }]) => [key.slice(removedPrefix.length), value as Removed]),
       ),
       isCertificateDue: this.#identity && isDue(this.#identity, { now, address }),
       isDoorOpen: this.#door.isOpen,
@@ -304,6 +325,9 @@ class StoredMembership implements Membership {
       }
       case 'close-door':
         return this.#door.close();
+      case 'forget-removed':
+        await store.txn({ compare: [], operations: [{ delete: removedKey(step.host) }] });
+        return;
       case 'forget-token':
         await store.txn({ compare: [], operations: [{ delete: tokenKey(step.hash) }] });
         return;

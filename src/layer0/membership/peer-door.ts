@@ -2,11 +2,12 @@
 // everybody else is closed out and logged.
 
 import { constants } from 'node:crypto';
-import type { Server as HttpServer } from 'node:http';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Log } from '#core/log';
 import { handshakeTimeoutMs, maxStrangers } from './config.ts';
+import { membershipErrors } from './errors.ts';
 import { hostIdOf, type Identity } from './identity.ts';
 
 export interface PeerDoorDeps {
@@ -20,6 +21,14 @@ export interface PeerDoorDeps {
 
 export class PeerDoor {
   readonly #deps: PeerDoorDeps;
+  /** What a machine hears that was a member once: every call is answered with the reason. */
+  readonly #farewell = createHttpServer((_request, response) => {
+    const error = membershipErrors.removed(
+      'this machine is no member of the cluster (any more): it was removed from it',
+    );
+    response.writeHead(error.status, { 'content-type': 'application/json', connection: 'close' });
+    response.end(JSON.stringify(error.toBody()));
+  });
   #server: Server | undefined;
   readonly #sockets = new Map<TLSSocket, string | undefined>();
 
@@ -89,24 +98,28 @@ export class PeerDoor {
       this.#refuse(socket, caller.reason);
       return;
     }
-    this.#keep(socket, caller.hostId);
-    const { members, strangers } = this.#deps;
-    (caller.hostId === undefined ? strangers : members).emit('connection', socket);
+    const { members, strangers, log } = this.#deps;
+    if (caller.kind === 'gone') {
+      log.warn({ from: socket.remoteAddress, host: caller.hostId }, 'a removed machine called');
+      this.#keep(socket, undefined);
+      this.#farewell.emit('connection', socket);
+      return;
+    }
+    this.#keep(socket, caller.kind === 'member' ? caller.hostId : undefined);
+    (caller.kind === 'member' ? members : strangers).emit('connection', socket);
   }
 
-  /** Which member this is, nobody of them (no certificate), or why it is not taken. */
-  #judge(socket: TLSSocket): { hostId: string | undefined } | { reason: string } {
+  #judge(socket: TLSSocket): Caller | { reason: string } {
     const certificate = socket.getPeerX509Certificate();
     if (!certificate) {
       const strangers = [...this.#sockets.values()].filter((hostId) => hostId === undefined);
-      if (strangers.length < maxStrangers) return { hostId: undefined };
+      if (strangers.length < maxStrangers) return { kind: 'stranger' };
       return { reason: 'too many others without a certificate' };
     }
     if (!socket.authorized)
       return { reason: `its certificate does not count: ${socket.authorizationError}` };
     const hostId = hostIdOf(certificate.subject);
-    if (this.#deps.isMember(hostId)) return { hostId };
-    return { reason: `${hostId} is not a member` };
+    return { kind: this.#deps.isMember(hostId) ? 'member' : 'gone', hostId };
   }
 
   #keep(socket: TLSSocket, hostId: string | undefined): void {
@@ -119,6 +132,9 @@ export class PeerDoor {
     socket.destroy();
   }
 }
+
+/** A member, one that was a member by its certificate, or somebody without one. */
+type Caller = { kind: 'member' | 'gone'; hostId: string } | { kind: 'stranger' };
 
 function secrets({ keyPem, certificatePem, authorityPem }: Identity): TlsOptions {
   return {

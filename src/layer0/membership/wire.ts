@@ -1,6 +1,7 @@
 // Members and join tokens. One key, one writer (the membership component):
 //   membership/authority              the cluster's authority, its key sealed
 //   membership/members/<host>         who may speak at the peer door; written by the member that admits, then by the member itself
+//   membership/removed/<host>         stands for a while over one that was removed: it cannot register
 //   membership/tokens/<hash>          an open or used join token, by the SHA-256 of its secret
 
 import { type Static, Type } from '#core/schema';
@@ -8,6 +9,8 @@ import { type Static, Type } from '#core/schema';
 export const authorityKey = 'membership/authority';
 export const memberPrefix = 'membership/members/';
 export const tokenPrefix = 'membership/tokens/';
+export const removedPrefix = 'membership/removed/';
+export const removedKey = (host: string) => `${removedPrefix}${host}`;
 export const memberKey = (host: string) => `${memberPrefix}${host}`;
 export const tokenKey = (hash: string) => `${tokenPrefix}${hash}`;
 
@@ -25,6 +28,12 @@ export const memberSchema = Type.Object({
   admittedAt: Type.Integer({ description: 'Unix time in milliseconds.' }),
 });
 export type Member = Static<typeof memberSchema>;
+
+export const removedSchema = Type.Object({
+  name: Type.String(),
+  at: Type.Integer({ description: 'Unix time in milliseconds.' }),
+});
+export type Removed = Static<typeof removedSchema>;
 
 export const tokenRecordSchema = Type.Object({
   createdAt: Type.Integer({ description: 'Unix time in milliseconds.' }),

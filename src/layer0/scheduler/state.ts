@@ -26,6 +26,11 @@ export function kindOf({ app, type }: { app: string; type: string }): string {
   return `${app}/${type}`;
 }
 
+/** Its volume is on its host, and stays there. */
+export function isBound({ spec }: Pick<Job, 'spec'>): boolean {
+  return spec.mounts.some(({ volume }) => volume !== undefined);
+}
+
 export function matchesTags(has: Record<string, string>, wanted: Record<string, string>): boolean {
   for (const name in wanted) if (has[name] !== wanted[name]) return false;
   return true;

@@ -221,8 +221,51 @@ export const hostViewSchema = Type.Object({
   busyPercent: Type.Optional(Type.Integer()),
   jobs: Type.Integer({ description: 'Placed there and not ended.' }),
   tags: Type.Record(Type.String(), Type.String()),
+  drain: Type.Optional(
+    Type.Object(
+      {
+        since: Type.Integer({ description: 'Unix time in milliseconds.' }),
+        by: Type.String(),
+        left: Type.Integer({ description: 'Processes that are still to leave.' }),
+      },
+      { description: 'It gets no processes, and gives away those it has; present while wanted.' },
+    ),
+  ),
 });
 export type HostView = Static<typeof hostViewSchema>;
+
+/** A process on one machine, and what an operator who drains the machine wants to know of it. */
+export const hostProcessSchema = Type.Object({
+  id: Type.String(),
+  app: Type.String({ description: 'Its name.' }),
+  name: Type.String({ description: '`web.1`.' }),
+  state: Type.String(),
+  isStaying: Type.Boolean({ description: 'It runs on every machine: a drain leaves it here.' }),
+  waitsFor: Type.Optional(
+    Type.String({ description: 'Why it is still here while the machine is drained.' }),
+  ),
+});
+export type HostProcess = Static<typeof hostProcessSchema>;
+
+export const hostDetailSchema = Type.Intersect([
+  hostViewSchema,
+  Type.Object({ processes: Type.Array(hostProcessSchema) }),
+]);
+export type HostDetail = Static<typeof hostDetailSchema>;
+
+/** Names and values of tags. */
+const tagPattern = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$';
+export const changeTagsSchema = Type.Object(
+  {
+    tags: Type.Record(
+      Type.String({ pattern: tagPattern }),
+      Type.Union([Type.String({ pattern: tagPattern }), Type.Null()]),
+      { ...strict, maxProperties: 50, description: 'By name; null takes one away.' },
+    ),
+  },
+  strict,
+);
+export type ChangeTags = Static<typeof changeTagsSchema>;
 
 export const joinTokenSchema = Type.Object({
   token: Type.String({ description: 'For `script/up --join`; shown once.' }),

@@ -13,12 +13,14 @@ import type {
   ChangeApp,
   ChangeEnv,
   ChangeRoute,
+  ChangeTags,
   Check,
   CreateApp,
   CreatedToken,
   CreateRoute,
   Deploy,
   FormationView,
+  HostDetail,
   HostView,
   JoinToken,
   Released,
@@ -308,6 +310,33 @@ export class ControllerClient {
     return this.#change('POST', '/cluster/ha', hosts ? { hosts } : {});
   }
 
+  /** By name or id, as in all calls about one machine. */
+  readHost(host: string): Promise<HostDetail> {
+    return this.#http.json('GET', ofHost(host));
+  }
+
+  changeHostTags(host: string, tags: ChangeTags['tags']): Promise<HostDetail> {
+    return this.#change('PATCH', ofHost(host, 'tags'), { tags });
+  }
+
+  drainHost(host: string): Promise<HostDetail> {
+    return this.#change('POST', ofHost(host, 'drain'));
+  }
+
+  undrainHost(host: string): Promise<HostDetail> {
+    return this.#change('DELETE', ofHost(host, 'drain'));
+  }
+
+  /** controller.hostInUse where it runs something, unless forced. */
+  async removeHost(host: string, { isForced = false } = {}): Promise<void> {
+    await this.#http.json('DELETE', ofHost(host), { query: { force: isForced } });
+  }
+
+  /** Of one app, or of all; it goes on by itself. */
+  async rebalance(app?: string): Promise<void> {
+    await this.#change('POST', '/rebalance', app === undefined ? {} : { app });
+  }
+
   /** The only answer that has the token. */
   createJoinToken(): Promise<JoinToken> {
     return this.#change('POST', '/hosts/join-tokens');
@@ -353,6 +382,10 @@ export class ControllerClient {
     const options = { headers, timeoutMs: changeTimeoutMs };
     return this.#http.json(method, path, body === undefined ? options : { ...options, body });
   }
+}
+
+function ofHost(host: string, ...parts: string[]): string {
+  return ['/hosts', ...[host, ...parts].map(encodeURIComponent)].join('/');
 }
 
 function at(app: string, ...parts: string[]): string {

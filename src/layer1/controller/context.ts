@@ -28,7 +28,7 @@ export type HostPort = Pick<
   | 'memberReports'
 >;
 
-export type MembershipPort = Pick<MembershipClient, 'createToken' | 'list'>;
+export type MembershipPort = Pick<MembershipClient, 'createToken' | 'list' | 'remove'>;
 
 export type SchedulerPort = Pick<SchedulerClient, 'runEphemeral' | 'stopJob'>;
 

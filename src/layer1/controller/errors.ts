@@ -53,6 +53,16 @@ export const controllerErrors = defineErrors('controller', {
     retry: false,
     doc: 'The release has no process of that type; the message lists those it has.',
   },
+  hostNotFound: {
+    status: 404,
+    retry: false,
+    doc: 'No machine of the cluster has that name or id. `gantry host list` shows them.',
+  },
+  hostInUse: {
+    status: 409,
+    retry: false,
+    doc: 'The machine is not to be removed as it is: it runs processes, it has the store, or it is the only one. The message says which and what to do.',
+  },
   invalidConfig: {
     status: 400,
     retry: false,

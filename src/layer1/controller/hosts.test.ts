@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
-import type { HostView } from './api.ts';
+import { aJob } from '#layer0/scheduler/fake';
+import { type Job, jobKey } from '#layer0/scheduler/wire';
+import type { HostDetail, HostView } from './api.ts';
 import { listHosts } from './operations/hosts.ts';
 import { TestBed } from './test-bed.ts';
 
@@ -27,7 +29,8 @@ test('a machine is up while its daemon is heard of, silent afterwards, and joini
       { ...member, hostId: 'host-new' },
     ],
   };
-  const context = { ...bed, membership } as unknown as Parameters<typeof listHosts>[0];
+  const observer = { allJobs: () => [], status: () => undefined };
+  const context = { ...bed, membership, observer } as unknown as Parameters<typeof listHosts>[0];
   await bed.store.txn({
     compare: [],
     operations: [{ put: `${hostAlivePrefix}${first.id}`, value: {} }],
@@ -56,4 +59,72 @@ test('a join token is made for whoever may call, and said among the events witho
   const events = await bed.ok<{ items: { type: string }[] }>('GET', '/events');
   assert.ok(events.items.some(({ type }) => type === 'host.joinToken'));
   assert.ok(!JSON.stringify(events).includes('gantry-join-'));
+});
+
+/** Two machines, of which the first has the store; `here` are jobs. */
+async function twoMachines(...here: Partial<Job>[]): Promise<void> {
+  const machine = { engineVersion: '1', version: 'a', memoryBytes: 1, cpuMillis: 1 };
+  const hosts = ['host-a', 'h2'].flatMap((id) => [
+    { put: hostKey(id), value: { ...machine, id, name: `name-${id}`, address: '10.0.0.1' } },
+    { put: `${hostAlivePrefix}${id}`, value: {} },
+  ]);
+  const jobs = here.map((change) => aJob({ app: 'app-x', ...change }));
+  const operations = [...hosts, ...jobs.map((value) => ({ put: jobKey(value.id), value }))];
+  await bed.store.txn({ compare: [], operations });
+  const seen = async () => {
+    const { items } = await bed.ok<{ items: HostView[] }>('GET', '/hosts');
+    return items.reduce((sum, { jobs: count }) => sum + count, 0);
+  };
+  while ((await seen()) < here.length) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('tags are set and taken away by name, and the id of a machine is no tag to change', async () => {
+  await twoMachines();
+  const change = (tags: Record<string, string | null>) =>
+    bed.ok<HostDetail>('PATCH', '/hosts/name-h2/tags', { tags });
+  assert.deepEqual((await change({ disk: 'ssd', zone: 'a' })).tags, { disk: 'ssd', zone: 'a' });
+  assert.deepEqual((await change({ disk: null })).tags, { zone: 'a' });
+  const own = await bed.call('PATCH', '/hosts/h2/tags', { tags: { 'host.id': 'x' } });
+  assert.equal(own.status, 409);
+  assert.equal((await bed.call('PATCH', '/hosts/h9/tags', { tags: {} })).status, 404);
+});
+
+test('a drain says of each process why it is still there', async () => {
+  await twoMachines(
+    { id: 'job-moves', index: 1, host: 'h2' },
+    { id: 'job-comes', index: 2, host: 'host-a', replaces: { job: 'job-moves', because: 'drain' } },
+    { id: 'job-next', index: 3, host: 'h2' },
+    { id: 'job-stuck', index: 4, host: 'h2', moveReason: 'not enough memory' },
+    { id: 'job-agent', type: 'agent', host: 'h2', isOnePerHost: true },
+    { id: 'job-once', type: 'run', kind: 'ephemeral', host: 'h2' },
+  );
+  const { drain, processes } = await bed.ok<HostDetail>('POST', '/hosts/h2/drain');
+  assert.deepEqual([drain?.by, drain?.left], ['ada', 4]);
+  assert.deepEqual(
+    processes.map(({ id, isStaying, waitsFor }) => [id, isStaying, waitsFor]),
+    [
+      ['job-agent', true, undefined],
+      ['job-once', false, 'a one-off: it runs to its end'],
+      ['job-moves', false, 'web.2 on name-host-a to be healthy; it is placed'],
+      ['job-next', false, 'its turn: one of a process type moves at a time'],
+      ['job-stuck', false, 'not enough memory'],
+    ],
+  );
+  assert.equal((await bed.ok<HostDetail>('DELETE', '/hosts/h2/drain')).drain, undefined);
+});
+
+test('a machine that is alive is removed only when it is drained or by force, the one with the store never', async () => {
+  await twoMachines({ id: 'job-1', host: 'h2' });
+  const refused = await bed.call('DELETE', '/hosts/h2');
+  assert.equal(refused.status, 409);
+  assert.match(refused.text, /name-h2 is alive and runs 1 process: drain it first/);
+  await bed.ok('POST', '/hosts/h2/drain');
+  assert.match((await bed.call('DELETE', '/hosts/h2')).text, /still being drained: 1 process left/);
+  await bed.ok('DELETE', '/hosts/h2?force=true');
+  await bed.store.txn({ compare: [], operations: [{ delete: `${hostAlivePrefix}h2` }] });
+  await bed.ok('DELETE', '/hosts/h2');
+  assert.match(
+    (await bed.call('DELETE', '/hosts/host-a?force=true')).text,
+    /has the store of the whole/,
+  );
 });

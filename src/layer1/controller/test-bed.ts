@@ -44,6 +44,7 @@ export function interleaved(store: Store): Store {
 const aloneMembership = {
   createToken: async () => ({ token: 'gantry-join-x', expiresAt: 1 }),
   list: async () => [],
+  remove: async () => undefined,
 };
 
 export class TestBed {

@@ -1,12 +1,13 @@
 // What membership should do next, from what it sees.
 
-import type { Member, TokenRecord } from '../wire.ts';
+import type { Member, Removed, TokenRecord } from '../wire.ts';
 
 export interface Seen {
   now: number;
   self: Omit<Member, 'admittedAt'>;
   members: ReadonlyMap<string, Member>;
   tokens: ReadonlyMap<string, TokenRecord>;
+  removed: ReadonlyMap<string, Removed>;
   /** Undefined when this machine has no certificate; otherwise whether it should be made anew. */
   isCertificateDue: boolean | undefined;
   isDoorOpen: boolean;
@@ -17,9 +18,13 @@ export type Step =
   | { kind: 'correct-self'; member: Member }
   | { kind: 'open-door' }
   | { kind: 'close-door' }
-  | { kind: 'forget-token'; hash: string };
+  | { kind: 'forget-token'; hash: string }
+  | { kind: 'forget-removed'; host: string };
 
-export function planMembership(seen: Seen, keepTokenMs: number): Step[] {
+export function planMembership(
+  seen: Seen,
+  { keepTokenMs, keepRemovedMs }: { keepTokenMs: number; keepRemovedMs: number },
+): Step[] {
   const me = seen.members.get(seen.self.hostId);
   // Nobody has joined yet, or this machine was removed: it runs what it runs, and speaks to nobody.
   if (!me) return seen.isDoorOpen ? [{ kind: 'close-door' }] : [];
@@ -30,6 +35,9 @@ export function planMembership(seen: Seen, keepTokenMs: number): Step[] {
     ...[...seen.tokens]
       .filter(([, { expiresAt }]) => expiresAt + keepTokenMs <= seen.now)
       .map(([hash]) => ({ kind: 'forget-token' as const, hash })),
+    ...[...seen.removed]
+      .filter(([, { at }]) => at + keepRemovedMs <= seen.now)
+      .map(([host]) => ({ kind: 'forget-removed' as const, host })),
   ];
 }
 

@@ -1,7 +1,7 @@
 // Would a job that runs be placed elsewhere if it came now, and would that make the cluster noticeably more even?
 
 import type { KnownJob } from '../cluster-state.ts';
-import { matchesConstraint, matchesTags } from '../state.ts';
+import { isBound, matchesConstraint, matchesTags } from '../state.ts';
 import { demandOf, peersBesides, peersOn } from './demand.ts';
 import { placeJob } from './place-job.ts';
 import type { PlanBoard } from './plan-board.ts';
@@ -16,7 +16,7 @@ export function hasBetterPlace(
   { job, host }: KnownJob,
   limits: PlacementLimits,
 ): boolean {
-  if (!host || job.isOnePerHost || job.scheduler !== undefined) return false;
+  if (!host || job.isOnePerHost || job.scheduler !== undefined || isBound(job)) return false;
   const placement = placeJob(board, job, limits);
   const there = 'host' in placement ? board.slotOf(placement.host) : undefined;
   if (there === undefined || there === host.slot) return false;

@@ -2,6 +2,7 @@
 // Reasons to leave are an operator's: the host is being drained, or the app is to be spread evenly again.
 
 import type { ClusterState, KnownJob } from '../cluster-state.ts';
+import { isBound } from '../state.ts';
 import { hasBetterPlace } from './better-place.ts';
 import type { PlanBoard } from './plan-board.ts';
 import type { PlacementLimits } from './steps.ts';
@@ -65,7 +66,9 @@ export function nextToLeave(
   { state, board, limits, isAnyEnding }: Surroundings,
 ): Leaving | undefined {
   const drained =
-    state.draining.size === 0 ? undefined : oldest(held.filter(({ host }) => host?.isDraining));
+    state.draining.size === 0
+      ? undefined
+      : oldest(held.filter(({ host, job }) => host?.isDraining && !isBound(job)));
   if (drained) return { known: drained, because: 'drain' };
   const [first] = held;
   if (!first || !state.rebalances.has(first.job.app) || first.job.isSingleton) return undefined;

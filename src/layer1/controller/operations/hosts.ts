@@ -2,37 +2,40 @@
 
 import {
   type Host,
+  type HostDrain,
   type HostLoad,
   hostAlivePrefix,
+  hostDrainPrefix,
   hostLoadPrefix,
   hostPrefix,
   hostTagsPrefix,
 } from '#layer0/host/wire';
 import type { Member } from '#layer0/membership/client';
-import { type Job, jobPrefix } from '#layer0/scheduler/wire';
+import { isEnded } from '#layer0/scheduler/client';
+import type { Job } from '#layer0/scheduler/wire';
 import { listAll, type Store } from '#layer0/store/client';
 import type { HostView, JoinToken } from '../api.ts';
 import type { Context } from '../context.ts';
 import { eventOperation } from '../events.ts';
 
-export async function listHosts({ store, membership }: Context): Promise<HostView[]> {
-  const [hosts, alive, loads, tags, jobs, members] = await Promise.all([
+export async function listHosts(context: Context): Promise<HostView[]> {
+  const { store, membership, observer } = context;
+  const [hosts, alive, loads, tags, drains, members] = await Promise.all([
     readAll<Host>(store, hostPrefix),
     readAll<unknown>(store, hostAlivePrefix),
     readAll<HostLoad>(store, hostLoadPrefix),
     readAll<Record<string, string>>(store, hostTagsPrefix),
-    readAll<Job>(store, jobPrefix),
+    readAll<HostDrain>(store, hostDrainPrefix),
     membership.list(),
   ]);
-  const placed = Map.groupBy(
-    [...jobs.values()].filter(({ desired }) => desired === 'up'),
-    ({ host }) => host,
-  );
+  const here = [...observer.allJobs()].filter((job) => !isEnded(job, observer.status(job.id)));
+  const placed = Map.groupBy(here, ({ host }) => host);
   const known = [...hosts.values()].map((host) => ({
     ...shownOf(host),
     ...stateOf(alive.has(host.id)),
     ...loads.get(host.id),
-    jobs: placed.get(host.id)?.length ?? 0,
+    jobs: placed.get(host.id)?.filter(({ desired }) => desired === 'up').length ?? 0,
+    ...drainOf(drains.get(host.id), placed.get(host.id) ?? []),
     tags: tags.get(host.id) ?? {},
   }));
   const joining = members.filter(({ hostId }) => !hosts.has(hostId)).map(joiningView);
@@ -46,6 +49,11 @@ export async function createJoinToken(context: Context): Promise<JoinToken> {
   const event = { type: 'host.joinToken', object: 'cluster', message };
   await store.txn({ compare: [], operations: [eventOperation(event, context)] });
   return token;
+}
+
+function drainOf(drain: HostDrain | undefined, jobs: Job[]): Pick<HostView, 'drain'> {
+  if (!drain) return {};
+  return { drain: { ...drain, left: jobs.filter(({ isOnePerHost }) => !isOnePerHost).length } };
 }
 
 function shownOf({ id, name, address, version, engineVersion, memoryBytes, cpuMillis }: Host) {
