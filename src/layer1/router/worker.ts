@@ -12,7 +12,7 @@ import {
 } from './act/observe.ts';
 import type { Channel } from './act/runtime-socket.ts';
 import type { ProxyPaths, RouterConfig } from './config.ts';
-import { commandsOf } from './decide/commands.ts';
+import { checkEveryMs, commandsOf } from './decide/commands.ts';
 import type { WorkerState } from './decide/state.ts';
 import {
   applyStep,
@@ -60,6 +60,7 @@ export class Worker {
   /** The table that `#state` has, as far as steps can give it. */
   #has: Table | undefined;
   #readAtMs = 0;
+  #serverCount = 0;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** Requests wait for a machine that says nothing. */
   #isSilent = false;
@@ -103,6 +104,7 @@ export class Worker {
   async bring({ table, certificates }: Desired, state: WorkerState): Promise<ServerRef[]> {
     const steps = decideSteps(table, certificates, state, this.#has);
     this.#has = undefined;
+    this.#serverCount = table.serverCount;
     await this.#act(state, steps);
     this.#has = table;
     const { steps: removals, busy } = await this.#decideRemovals(table, state);
@@ -159,7 +161,7 @@ export class Worker {
   async #act(state: WorkerState, steps: readonly Step[], mode?: 'tolerate'): Promise<void> {
     if (steps.length === 0) return;
     const { channel, paths, settings, log } = this.#deps;
-    const context = { ...paths, checkMs: settings.checkMs };
+    const context = { ...paths, checkMs: checkEveryMs(settings.checkMs, this.#serverCount) };
     const commands = steps.map((step) => commandsOf(step, context));
     let answers: string[];
     try {

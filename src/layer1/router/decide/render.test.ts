@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { readConfig } from '#core/config';
 import { proxyPaths, routerSettings } from '../config.ts';
+import { checkEveryMs, paceOption } from './commands.ts';
 import { renderConfig, renderPages, renderRoutesMap, shapeOf } from './render.ts';
 import { noSlots, renderServicesMap } from './slots.ts';
 import { makeTable, planRoutes } from './table.ts';
@@ -94,6 +95,21 @@ function hasHaproxy(): boolean {
     return false;
   }
 }
+
+test('thousands of servers are checked less often, and nothing is loaded again for it', () => {
+  assert.deepEqual(
+    [1, 1_000, 1_001, 3_000, 100_000].map((servers) => checkEveryMs(500, servers)),
+    [500, 500, 1_000, 1_500, 4_000],
+  );
+  assert.equal(paceOption(500, 1_000), '');
+  const few = inputs('/home');
+  const many = { ...few, table: { ...few.table, serverCount: 3_000 } };
+  assert.match(
+    renderConfig(many),
+    / server 1\.web\.shop:job-1 \S+ inter 1500ms downinter 1500ms$/m,
+  );
+  assert.equal(shapeOf(many), shapeOf(few));
+});
 
 test('HAProxy accepts it, with and without its options', {
   skip: hasHaproxy() ? false : 'haproxy is not installed',

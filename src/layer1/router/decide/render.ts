@@ -2,7 +2,7 @@
 // What only a reload can change (the shape) is named in `description`, so that the loaded one can be compared.
 
 import type { ProxyPaths, RouterConfig } from '../config.ts';
-import { endpoint, proxyOption, serverOptions } from './commands.ts';
+import { endpoint, paceOption, proxyOption, serverOptions } from './commands.ts';
 import { backendOfSlot } from './slots.ts';
 import type { Table, TcpListener } from './table.ts';
 
@@ -238,14 +238,17 @@ ${binds.join('\n')}
 }
 
 /** Backends with the servers as they are now: a HAProxy that starts from this file serves at once. */
-function backendSections({ table }: RenderInputs): string {
+function backendSections({ table, settings }: RenderInputs): string {
   const sections: string[] = [];
+  const pace = paceOption(settings.checkMs, table.serverCount);
   for (const [backend, servers] of table.backends) {
     sections.push(`backend ${backend} from ${backend.startsWith('t') ? 'streams' : 'web'}`);
     for (const server of servers.values()) {
       if (server.isDraining) continue;
       const proxy = server.sendsProxyProtocol ? ` ${proxyOption}` : '';
-      sections.push(`  server ${server.name} ${endpoint(server.address, server.port)}${proxy}`);
+      sections.push(
+        `  server ${server.name} ${endpoint(server.address, server.port)}${pace}${proxy}`,
+      );
     }
   }
   for (let slot = table.slots.next; slot <= table.slots.end; slot++)

@@ -36,6 +36,8 @@ export interface RoutePlan {
 export interface Table extends RoutePlan {
   /** Backend to its servers by name; the same map as in the table before where no instance has changed. */
   backends: ReadonlyMap<string, ReadonlyMap<string, Server>>;
+  /** In all backends. */
+  serverCount: number;
   /** Some servers are on other machines. */
   hasElsewhere: boolean;
 }
@@ -82,7 +84,8 @@ export function makeTable(
   const hasElsewhere = [...instances.values()].some((all) =>
     all.some((instance) => instance.host !== plan.host),
   );
-  return { ...plan, backends, hasElsewhere };
+  const serverCount = [...backends.values()].reduce((sum, servers) => sum + servers.size, 0);
+  return { ...plan, backends, serverCount, hasElsewhere };
 }
 
 /** System routes before users', older before newer: the first claim of a name wins. */
