@@ -14,6 +14,7 @@ import type { Address, AppNetwork, Attachment, CarriedNetwork } from './wire.ts'
 export type { NetworkConfig } from './config.ts';
 export { gatewayOf } from './decide/cidr.ts';
 export type { Firewall } from './firewall.ts';
+export { readDoubles } from './read-doubles.ts';
 export type { Address, AppNetwork, Attachment, CarriedNetwork } from './wire.ts';
 
 export interface Network extends Component {

@@ -1,6 +1,7 @@
 // Checks of what the controller can see: each says what was found, and what to do when it is not right.
 
 import { toAppError } from '#core/errors';
+import { readDoubles } from '#layer0/network/client';
 import { type Route, routeKey, routePrefix } from '#layer1/router/wire';
 import type { Check } from '../api.ts';
 import type { Context } from '../context.ts';
@@ -26,6 +27,7 @@ export async function examine(context: Context): Promise<Check[]> {
     ),
     await check('versions have no gaps and formations have releases', () => checkReleases(context)),
     await check('every route holds its claim', () => checkRoutes(context)),
+    await check('no address belongs to two', () => checkAddresses(context)),
     await check('no deployment is stuck', async () => checkDeployments(context)),
     await check('no process is in a crash loop', async () => checkJobs(context)),
   ];
@@ -82,6 +84,19 @@ async function checkRoutes({ store, observer }: Context): Promise<string | undef
       return `route ${value.id} belongs to app ${value.appName}, which is gone; report this`;
   }
   return undefined;
+}
+
+async function checkAddresses({ store, observer }: Context): Promise<string | undefined> {
+  const running = [...observer.allJobs()].flatMap(({ id: job, app }) => {
+    const { state, address } = observer.status(job) ?? {};
+    // What listens on loopback has no address of its own.
+    const isOwn = address !== undefined && !address.startsWith('127.');
+    return state === 'up' && isOwn ? [{ job, app, address }] : [];
+  });
+  const [first, ...others] = await readDoubles(store, running);
+  if (first === undefined) return undefined;
+  const more = others.length > 0 ? `, and ${others.length} more` : '';
+  return `${first}${more}; kill one of the two (\`gantry kill\`), its successor gets another address; report this`;
 }
 
 function checkDeployments({ observer, clock }: Context): string | undefined {
