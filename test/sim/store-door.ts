@@ -10,6 +10,8 @@ import type {
   Leadership,
   Lease,
   ListOptions,
+  Replacement,
+  Revision,
   Snapshot,
   Store,
   Txn,
@@ -76,6 +78,10 @@ export class StoreDoor implements Store {
       name,
       options,
     );
+  }
+
+  replaceAll(entries: readonly Replacement[], compare: readonly Compare[]): Promise<Revision> {
+    return this.#call((store) => store.replaceAll(entries, compare));
   }
 
   async close(): Promise<void> {}

@@ -4,6 +4,7 @@ import type {
   Compare,
   Entry,
   Lease,
+  Replacement,
   Revision,
   Snapshot,
   Txn,
@@ -19,6 +20,7 @@ export type {
   Entry,
   Lease,
   Operation,
+  Replacement,
   Revision,
   Snapshot,
   Txn,
@@ -57,6 +59,8 @@ export interface ElectOptions {
 export interface Leadership {
   /** Put this among the compares of every write made as the leader: a deposed leader's commit then fails. */
   fence: Compare;
+  /** Of the store, when this was won: what was read of another one is no ground for a leader's write. */
+  incarnation: string;
   /** Fires when leadership is lost or given up. */
   lost: AbortSignal;
   resign(): Promise<void>;
@@ -77,5 +81,11 @@ export interface Store {
   revokeLease(id: string): Promise<void>;
   /** Campaigns until elected or aborted. The claim is the key `elections/<name>`. */
   elect(name: string, options: ElectOptions): Promise<Leadership>;
+  /**
+   * Puts these entries in the place of all that is there, in one step, under a new incarnation: every lease ends with its
+   * keys, watches end with store.compacted, elections begin anew. store.conflict when a compare does not hold; killed in
+   * the middle, all is as it was.
+   */
+  replaceAll(entries: readonly Replacement[], compare: readonly Compare[]): Promise<Revision>;
   close(): Promise<void>;
 }

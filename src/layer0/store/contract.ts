@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '#core/errors';
 import type { Store } from './client.ts';
+import { registerReplacing } from './contract-replace.ts';
 import {
   type Compare,
   maxTxnOperations,
@@ -46,10 +47,11 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
     registerWatches(check);
     registerLeases(check);
     registerElections(check);
+    registerReplacing(check);
   });
 }
 
-type Check = (title: string, body: (subject: ContractSubject) => Promise<void>) => void;
+export type Check = (title: string, body: (subject: ContractSubject) => Promise<void>) => void;
 
 async function commit(store: Store, ...operations: Operation[]): Promise<Revision> {
   const result = await store.txn({ compare: [], operations });

@@ -90,7 +90,8 @@ async function claim(
     });
     if (result.ok && !options.signal.aborted) {
       const fence = { key, createRevision: result.revision.revision };
-      return new HeldLeadership(deps, { fence, lease, sentAt });
+      const { incarnation } = result.revision;
+      return new HeldLeadership(deps, { fence, lease, sentAt, incarnation });
     }
   } catch (error) {
     // The claim may have been committed although its answer was lost: without this it would block everyone for a ttl.
@@ -119,10 +120,12 @@ interface Holding {
   lease: Lease;
   /** When the last keep-alive that succeeded was sent, monotonic. */
   sentAt: number;
+  incarnation: string;
 }
 
 class HeldLeadership implements Leadership {
   readonly fence: Compare;
+  readonly incarnation: string;
   readonly #deps: CampaignDeps;
   readonly #held: Holding;
   readonly #lost = new AbortController();
@@ -133,6 +136,7 @@ class HeldLeadership implements Leadership {
     this.#deps = deps;
     this.#held = held;
     this.fence = held.fence;
+    this.incarnation = held.incarnation;
     this.#schedule();
   }
 

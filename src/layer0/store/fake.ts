@@ -5,7 +5,8 @@ import { type Clock, systemClock } from '#core/clock';
 import { newId } from '#core/ids';
 import { type Log, silentLog } from '#core/log';
 import { type Random, systemRandom } from '#core/random';
-import { type EmbeddedStore, LocalStore } from './local-store.ts';
+import type { EmbeddedStore } from './embedded-store.ts';
+import { LocalStore } from './local-store.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 
 export interface MemoryStoreOptions {

@@ -4,13 +4,18 @@ import type { Clock } from '#core/clock';
 import { toAppError } from '#core/errors';
 import type { HttpServer } from '#core/http-server';
 import { type Static, Type } from '#core/schema';
-import { toNdjson } from '#core/stream';
+import { fromNdjson, toNdjson } from '#core/stream';
 import type { Store } from './client.ts';
+import { storeErrors } from './errors.ts';
 import {
+  type Compare,
   entrySchema,
   leaseSchema,
   maxListLimit,
+  type ReplaceLine,
+  type Replacement,
   type Revision,
+  revisionSchema,
   snapshotSchema,
   txnResultSchema,
   txnSchema,
@@ -64,6 +69,7 @@ export function registerStoreRoutes(
     },
     (request) => store.txn(request.body),
   );
+  registerReplace(server, store);
 }
 
 function registerReads(server: HttpServer, store: ServedStore): void {
@@ -128,6 +134,44 @@ function registerWatch(server: HttpServer, store: ServedStore, { clock }: StoreH
       return reply.type('application/x-ndjson').send(toNdjson(linesOf(batches), clock));
     },
   );
+}
+
+function registerReplace(server: HttpServer, store: ServedStore): void {
+  server.addContentTypeParser('application/x-ndjson', (_request, payload, done) =>
+    done(null, payload),
+  );
+  server.post<{ Body: AsyncIterable<Uint8Array> }>(
+    '/store/replace',
+    {
+      schema: {
+        summary: 'Put another state in the place of all that is there, in one step',
+        description:
+          'Lines of JSON: what must hold, each entry, and how many there were. Begins a new incarnation.',
+        tags,
+        response: { 200: revisionSchema },
+      },
+    },
+    async (request) => {
+      const { entries, compare } = await readReplacement(request.body);
+      return store.replaceAll(entries, compare);
+    },
+  );
+}
+
+async function readReplacement(body: AsyncIterable<Uint8Array>) {
+  const entries: Replacement[] = [];
+  let compare: Compare[] = [];
+  let count: number | undefined;
+  for await (const line of fromNdjson<ReplaceLine>(body)) {
+    if ('compare' in line) compare = line.compare;
+    else if ('count' in line) count = line.count;
+    else entries.push(line);
+  }
+  if (count !== entries.length)
+    throw storeErrors.invalid(
+      `replace all: ${entries.length} entries came of ${count ?? 'an unknown number'}: nothing is changed`,
+    );
+  return { entries, compare };
 }
 
 async function* linesOf(batches: AsyncIterable<WatchBatch>): AsyncGenerator<WatchLine> {

@@ -6,12 +6,14 @@ import type { Clock } from '#core/clock';
 import { newId } from '#core/ids';
 import type { Log } from '#core/log';
 import { type Random, systemRandom } from '#core/random';
+import type { EmbeddedStore } from './embedded-store.ts';
 import { storeErrors } from './errors.ts';
-import { type EmbeddedStore, LocalStore } from './local-store.ts';
+import { LocalStore } from './local-store.ts';
 import { type MoveMark, readMark } from './move/mark.ts';
 import { Reserve } from './reserve.ts';
 import { SqliteLedger } from './sqlite-ledger.ts';
 
+export type { EmbeddedStore, Hold, StoreStatus } from './embedded-store.ts';
 export type { EtcdStore, EtcdStoreOptions, EtcdStoreStatus } from './etcd/engine.ts';
 export { type Credentials, EtcdClient } from './etcd/etcd-client.ts';
 export { attachEtcdStore, openEtcdStore } from './etcd/etcd-store.ts';
@@ -41,7 +43,6 @@ export {
   restoreArguments,
 } from './etcd/server-options.ts';
 export { registerStoreRoutes, type ServedStore, type StoreHttpDeps } from './http.ts';
-export type { EmbeddedStore, Hold, StoreStatus } from './local-store.ts';
 export type { MoveRecord } from './move/decision.ts';
 export type { MoveMark } from './move/mark.ts';
 export { findStore, type Moving, moveStore, settleMove } from './move/move-store.ts';

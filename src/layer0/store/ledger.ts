@@ -1,6 +1,8 @@
 // Where the store keeps entries and their history. Two of them: SQLite and memory. All calls are synchronous;
 // what `atomically` did is durable when it returns, or undone when it throws.
 
+import type { AppError } from '#core/errors';
+import { storeErrors } from './errors.ts';
 import type { Entry } from './wire.ts';
 
 /** What a commit did to one key: `before` absent means created, `after` absent means deleted. */
@@ -13,6 +15,12 @@ export interface Change {
 export interface Commit {
   revision: number;
   changes: Change[];
+}
+
+/** An entry to come, its value as JSON. */
+export interface CheckedReplacement {
+  key: string;
+  text: string;
 }
 
 export interface LeaseRecord {
@@ -56,6 +64,8 @@ export interface Ledger {
   removeLease(id: string): void;
   hasLease(id: string): boolean;
   keysOfLease(id: string): string[];
+  /** Puts these in the place of entries, history and leases, as one durable step; each gets a number after the last commit's, in their order. */
+  replaceAll(entries: readonly CheckedReplacement[], incarnation: string): void;
   /** Forgets commits up to and including `revision`. */
   compact(revision: number): void;
   /** Called when a write failed for want of room: gives the room kept back for deletes. False when there is none left. */
@@ -72,4 +82,13 @@ export function isDiskFull(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   const { errcode, code } = error as { errcode?: number; code?: string };
   return (errcode !== undefined && (errcode & 0xff) === sqliteFull) || code === 'ENOSPC';
+}
+
+export function diskError(error: unknown): AppError {
+  if (isDiskFull(error))
+    return storeErrors.full('write: the disk of the store is full, make room or delete something', {
+      cause: error,
+    });
+  const text = error instanceof Error ? error.message : String(error);
+  return storeErrors.unavailable(`write: the disk of the store failed: ${text}`, { cause: error });
 }

@@ -6,17 +6,36 @@ import { AppError } from '#core/errors';
 import { newId } from '#core/ids';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
-import type { ElectOptions, Leadership, ListOptions, Store, WatchOptions } from './client.ts';
-import { type CheckedTxn, checkKey, checkPrefix, checkTtl, checkTxn } from './decide/check-txn.ts';
-import { evaluate } from './decide/evaluate.ts';
+import type { ElectOptions, Leadership, ListOptions, WatchOptions } from './client.ts';
+import {
+  type CheckedTxn,
+  checkKey,
+  checkPrefix,
+  checkReplacements,
+  checkTtl,
+  checkTxn,
+} from './decide/check-txn.ts';
+import { evaluate, holds } from './decide/evaluate.ts';
 import { LeaseTable, leaseTickMs } from './decide/lease-table.ts';
 import { compactTo } from './decide/retention.ts';
-import { pageOf, rewind, touchedSince } from './decide/rewind.ts';
+import { pageOf } from './decide/rewind.ts';
 import { campaign } from './election.ts';
+import type { EmbeddedStore, Hold, StoreStatus } from './embedded-store.ts';
 import { storeErrors } from './errors.ts';
-import { isDiskFull, type LeaseRecord, type Ledger } from './ledger.ts';
+import { diskError, isDiskFull, type Ledger } from './ledger.ts';
+import { readPast } from './read-past.ts';
 import { type SizedCommit, WatchHub } from './watch-hub.ts';
-import type { Entry, Lease, Revision, Snapshot, Txn, TxnResult, WatchBatch } from './wire.ts';
+import type {
+  Compare,
+  Entry,
+  Lease,
+  Replacement,
+  Revision,
+  Snapshot,
+  Txn,
+  TxnResult,
+  WatchBatch,
+} from './wire.ts';
 
 /** Most transactions that share a sync. */
 const maxGroup = 256;
@@ -36,38 +55,6 @@ export interface LocalStoreOptions {
   defer(commitGroup: () => void): void;
 }
 
-export interface StoreStatus {
-  incarnation: string;
-  revision: number;
-  compactedTo: number;
-  historyBytes: number;
-  watchers: number;
-  leases: number;
-  queued: number;
-  /** False: the disk is full, only deletes are taken. */
-  hasRoom: boolean;
-}
-
-/** A store that lives in this process, and can say how it is. */
-export interface EmbeddedStore extends Store {
-  readonly incarnation: string;
-  status(): StoreStatus;
-  /** Forgets all history now: older revisions are store.compacted. */
-  compact(): Promise<void>;
-  /** From now on nothing is committed, and writes wait: reads and keep-alives go on. Closed meanwhile, they are store.unavailable. */
-  hold(): Hold;
-}
-
-/** A store that does not change. */
-export interface Hold {
-  /** Also those that have ended while it is held. */
-  leases: LeaseRecord[];
-  /** The last commit. */
-  revision: number;
-  /** What waits is committed. */
-  release(): void;
-}
-
 /** One piece of work of the queue. `apply` decides and appends; it throws an AppError before it has written anything. */
 interface Work {
   bytes: number;
@@ -82,7 +69,7 @@ export class LocalStore implements EmbeddedStore {
   readonly #options: LocalStoreOptions;
   readonly #ledger: Ledger;
   readonly #hub: WatchHub;
-  readonly #leases: LeaseTable;
+  #leases: LeaseTable;
   /** Leases that have ended and whose keys are still to be deleted. */
   readonly #ending = new Set<string>();
   #queue: Work[] = [];
@@ -155,10 +142,7 @@ export class LocalStore implements EmbeddedStore {
       const most = limit === undefined ? {} : { limit: limit + 1 };
       return pageOf(this.#ledger.readRange({ ...range, ...most }), now, limit) as Snapshot<T>;
     }
-    const commits = this.#ledger.commitsAfter(at.revision, Number.MAX_SAFE_INTEGER);
-    const touched = touchedSince(commits, range);
-    const most = limit === undefined ? {} : { limit: limit + 1 + touched.size };
-    const entries = rewind(this.#ledger.readRange({ ...range, ...most }), touched);
+    const entries = readPast(this.#ledger, range, { revision: at.revision, limit });
     return pageOf(entries, at, limit) as Snapshot<T>;
   }
 
@@ -180,7 +164,7 @@ export class LocalStore implements EmbeddedStore {
 
   async grantLease(ttlMs: number): Promise<Lease> {
     checkTtl(ttlMs);
-    const lease = { id: this.#newLeaseId(), ttlMs };
+    const lease = { id: this.#newId('lease'), ttlMs };
     if (this.#leases.size >= maxLeases)
       throw storeErrors.overloaded(`grant a lease: ${maxLeases} at a time are the limit`);
     const granted = await this.#enqueue<Lease>({
@@ -212,6 +196,31 @@ export class LocalStore implements EmbeddedStore {
 
   elect(name: string, options: ElectOptions): Promise<Leadership> {
     return campaign({ store: this, ...this.#options }, name, options);
+  }
+
+  /** All of it in this turn: what waits for the disk is committed before, and nothing comes between. */
+  async replaceAll(
+    entries: readonly Replacement[],
+    compare: readonly Compare[],
+  ): Promise<Revision> {
+    const checked = checkReplacements(entries);
+    this.#assertOpen('replace all');
+    if (this.#isHeld) throw storeErrors.unavailable('replace all: the store is being moved');
+    this.#commitGroups();
+    const changed = compare.find((one) => !holds(one, this.#ledger.read(one.key)));
+    if (changed)
+      throw storeErrors.conflict(`replace all: ${changed.key} has changed meanwhile`, {
+        detail: this.#now(),
+      });
+    try {
+      this.#ledger.replaceAll(checked, this.#newId('inc'));
+    } catch (error) {
+      throw diskError(error);
+    }
+    this.#leases = new LeaseTable([], this.#options.clock.monotonicMs());
+    this.#ending.clear();
+    this.#hub.endAll();
+    return this.#now();
   }
 
   async close(): Promise<void> {
@@ -339,9 +348,9 @@ export class LocalStore implements EmbeddedStore {
     }
   }
 
-  #newLeaseId(): string {
+  #newId(kind: 'lease' | 'inc'): string {
     return newId(
-      'lease',
+      kind,
       Uint8Array.from({ length: 16 }, () => this.#options.random() * 256),
     );
   }
@@ -386,13 +395,4 @@ export class LocalStore implements EmbeddedStore {
       );
     this.#scheduleLook();
   }
-}
-
-function diskError(error: unknown): AppError {
-  if (isDiskFull(error))
-    return storeErrors.full('write: the disk of the store is full, make room or delete something', {
-      cause: error,
-    });
-  const text = error instanceof Error ? error.message : String(error);
-  return storeErrors.unavailable(`write: the disk of the store failed: ${text}`, { cause: error });
 }

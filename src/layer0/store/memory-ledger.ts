@@ -1,10 +1,19 @@
 // A ledger that is gone with its process: for unit tests and the simulator. Deterministic, no timers, no disk.
 
-import type { Change, Commit, HistorySize, LeaseRecord, Ledger, ReadRange } from './ledger.ts';
+import { frozen } from './decide/evaluate.ts';
+import type {
+  Change,
+  CheckedReplacement,
+  Commit,
+  HistorySize,
+  LeaseRecord,
+  Ledger,
+  ReadRange,
+} from './ledger.ts';
 import type { Entry } from './wire.ts';
 
 export class MemoryLedger implements Ledger {
-  readonly incarnation: string;
+  incarnation: string;
   readonly #entries = new Map<string, Entry>();
   readonly #leases = new Map<string, LeaseRecord>();
   readonly #keysOfLease = new Map<string, Set<string>>();
@@ -121,6 +130,20 @@ export class MemoryLedger implements Ledger {
 
   keysOfLease(id: string): string[] {
     return [...(this.#keysOfLease.get(id) ?? [])];
+  }
+
+  replaceAll(entries: readonly CheckedReplacement[], incarnation: string): void {
+    for (const map of [this.#entries, this.#leases, this.#keysOfLease]) map.clear();
+    this.#sorted = undefined;
+    for (const { key, text } of entries) {
+      const number = ++this.#revision;
+      const value = frozen(JSON.parse(text));
+      this.#entries.set(key, { key, value, createRevision: number, modRevision: number });
+    }
+    this.#revision++;
+    this.#history = [];
+    this.#compactedTo = this.#revision;
+    this.incarnation = incarnation;
   }
 
   compact(revision: number): void {

@@ -6,9 +6,9 @@ import { FakeClock } from '#core/fake-clock';
 import { silentLog as log } from '#core/log';
 import { seededRandom } from '#core/random';
 import type { Store, WatchEvent, WatchOptions } from './client.ts';
+import type { EmbeddedStore } from './embedded-store.ts';
 import { storeErrors } from './errors.ts';
 import { createMemoryStore } from './fake.ts';
-import type { EmbeddedStore } from './local-store.ts';
 import { createMirror } from './mirror.ts';
 
 const put = (store: Store, key: string, value: unknown = 1) =>

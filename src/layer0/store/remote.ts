@@ -1,5 +1,6 @@
 // The store of another process, over HTTP: the same interface, one request a call, one connection a watch.
 
+import { Readable } from 'node:stream';
 import type { Clock } from '#core/clock';
 import { errorFromBody, hasCode } from '#core/errors';
 import { createHttpClient, type HttpClient } from '#core/http-client';
@@ -7,7 +8,22 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import type { ElectOptions, Leadership, ListOptions, Store, WatchOptions } from './client.ts';
 import { campaign } from './election.ts';
-import type { Entry, Lease, Snapshot, Txn, TxnResult, WatchBatch, WatchLine } from './wire.ts';
+import type {
+  Compare,
+  Entry,
+  Lease,
+  ReplaceLine,
+  Replacement,
+  Revision,
+  Snapshot,
+  Txn,
+  TxnResult,
+  WatchBatch,
+  WatchLine,
+} from './wire.ts';
+
+/** A whole state is on its way, and is written. */
+const replaceTimeoutMs = 600_000;
 
 export interface RemoteStoreOptions {
   /** `unix:/path/to.sock`, `http://host:port` or `https://host:port`. */
@@ -106,8 +122,24 @@ class RemoteStore implements Store {
     return campaign({ store: this, ...this.#deps }, name, options);
   }
 
+  replaceAll(entries: readonly Replacement[], compare: readonly Compare[]): Promise<Revision> {
+    return this.#connection().json<Revision>('POST', '/store/replace', {
+      bodyStream: Readable.from(linesOf(entries, compare), { objectMode: false }),
+      headers: { 'content-type': 'application/x-ndjson' },
+      timeoutMs: replaceTimeoutMs,
+    });
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     this.#deps.onClose();
   }
+}
+
+/** The count comes last: what broke off on its way is not taken for a whole state. */
+function* linesOf(entries: readonly Replacement[], compare: readonly Compare[]): Generator<string> {
+  const line = (value: ReplaceLine) => `${JSON.stringify(value)}\n`;
+  yield line({ compare: [...compare] });
+  for (const entry of entries) yield line(entry);
+  yield line({ count: entries.length });
 }

@@ -3,7 +3,15 @@
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { storeErrors } from './errors.ts';
-import type { Change, Commit, HistorySize, LeaseRecord, Ledger, ReadRange } from './ledger.ts';
+import type {
+  Change,
+  CheckedReplacement,
+  Commit,
+  HistorySize,
+  LeaseRecord,
+  Ledger,
+  ReadRange,
+} from './ledger.ts';
 import type { Reserve } from './reserve.ts';
 import { beginIfRestored } from './restored-file.ts';
 import type { Entry } from './wire.ts';
@@ -43,7 +51,7 @@ interface ChangeRow {
 }
 
 export class SqliteLedger implements Ledger {
-  readonly incarnation: string;
+  incarnation: string;
   readonly #database: DatabaseSync;
   readonly #reserve: Reserve;
   readonly #statements: Statements;
@@ -183,6 +191,24 @@ export class SqliteLedger implements Ledger {
     return this.#statements.keysOfLease.all(id).map((row) => row.key as string);
   }
 
+  replaceAll(entries: readonly CheckedReplacement[], incarnation: string): void {
+    const last = this.#revision + entries.length + 1;
+    this.atomically(() => {
+      this.#database.exec('DELETE FROM entries; DELETE FROM changes; DELETE FROM leases');
+      const { put, setCompacted, setIncarnation } = this.#statements;
+      for (const [index, { key, text }] of entries.entries()) {
+        const number = this.#revision + index + 1;
+        put.run(key, `{"value":${text},"createRevision":${number},"modRevision":${number}}`, null);
+      }
+      setCompacted.run(last);
+      setIncarnation.run(incarnation);
+    });
+    this.#revision = last;
+    this.#compactedTo = last;
+    this.#historyBytes = 0;
+    this.incarnation = incarnation;
+  }
+
   compact(revision: number): void {
     const bytes = this.atomically(() => {
       const { bytes } = this.#statements.bytesUpTo.get(revision) as { bytes: number | null };
@@ -256,6 +282,7 @@ function prepare(database: DatabaseSync) {
        FROM changes WHERE revision <= ?`,
     ),
     forget: statement('DELETE FROM changes WHERE revision <= ?'),
+    setIncarnation: statement("UPDATE meta SET value = ? WHERE name = 'incarnation'"),
     setCompacted: statement("UPDATE meta SET value = ? WHERE name = 'compacted'"),
   };
 }

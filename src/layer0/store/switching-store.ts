@@ -8,7 +8,17 @@ import type { ElectOptions, Leadership, ListOptions, WatchOptions } from './clie
 import { campaign } from './election.ts';
 import { storeErrors } from './errors.ts';
 import type { ServedStore } from './http.ts';
-import type { Entry, Lease, Snapshot, Txn, TxnResult, WatchBatch } from './wire.ts';
+import type {
+  Compare,
+  Entry,
+  Lease,
+  Replacement,
+  Revision,
+  Snapshot,
+  Txn,
+  TxnResult,
+  WatchBatch,
+} from './wire.ts';
 
 export interface SwitchingDeps {
   clock: Clock;
@@ -74,6 +84,10 @@ export class SwitchingStore implements ServedStore {
 
   elect(name: string, options: ElectOptions): Promise<Leadership> {
     return campaign({ store: this, ...this.#deps }, name, options);
+  }
+
+  replaceAll(entries: readonly Replacement[], compare: readonly Compare[]): Promise<Revision> {
+    return this.#current.replaceAll(entries, compare);
   }
 
   async close(): Promise<void> {

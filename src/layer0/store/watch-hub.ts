@@ -92,6 +92,16 @@ export class WatchHub {
     this.#recentBytes = 0;
   }
 
+  /** The history is gone as a whole: whoever reads it begins anew. */
+  endAll(): void {
+    this.forgetRecent();
+    const detail = { incarnation: this.incarnation, revision: this.#ledger.revision() };
+    const error = storeErrors.compacted('watch: the store has begun another life, list again', {
+      detail,
+    });
+    for (const cursor of [...this.#cursors]) cursor.end(error);
+  }
+
   forget(cursor: Cursor<unknown>): void {
     this.#cursors.delete(cursor);
   }

@@ -86,6 +86,22 @@ export const txnSchema = Type.Object({
 });
 export type Txn = Static<typeof txnSchema>;
 
+/** One entry of a state that takes the place of another. */
+export const replacementSchema = Type.Object({
+  key: Type.String(),
+  value: Type.Unknown(),
+  order: Type.Integer({
+    minimum: 0,
+    description: 'Entries of a lower order get a lower createRevision; of the same, any.',
+  }),
+});
+export type Replacement = Static<typeof replacementSchema>;
+/** Most bytes of keys and values of such a state: it is in memory when it is put in place. */
+export const maxReplaceBytes = 256 * 1024 * 1024;
+
+/** A line of a replacement over HTTP: what must hold, then each entry, then how many there were. */
+export type ReplaceLine = { compare: Compare[] } | Replacement | { count: number };
+
 export interface TxnResult {
   /** False when a compare failed: nothing was written. */
   ok: boolean;

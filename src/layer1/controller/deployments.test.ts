@@ -308,6 +308,7 @@ describe('a controller that dies', () => {
       watch: (prefix, options) => store.watch(prefix, options),
       keepAlive: async (id) => (isAlive() ? store.keepAlive(id) : Promise.reject(dead())),
       elect: (name, options) => store.elect(name, options),
+      replaceAll: (entries, compare) => store.replaceAll(entries, compare),
       close: async () => undefined,
     };
     return { dying, isDead: () => !isAlive() };

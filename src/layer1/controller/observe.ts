@@ -43,6 +43,8 @@ export interface ObserveListener {
 export interface Observer {
   readonly ready: Promise<void>;
   readonly isConnected: boolean;
+  /** All of the view was read from this incarnation of the store, and from no other. */
+  isOf(incarnation: string): boolean;
   apps(): App[];
   app(id: string): Entry<App> | undefined;
   /** Of one app, in the order of their creation. */
@@ -121,6 +123,10 @@ class MirroredObserver implements Observer {
 
   get isConnected(): boolean {
     return this.#all().every(({ isConnected }) => isConnected);
+  }
+
+  isOf(incarnation: string): boolean {
+    return this.#all().every(({ revision }) => revision?.incarnation === incarnation);
   }
 
   apps(): App[] {

@@ -36,6 +36,7 @@ export function interleaved(store: Store): Store {
     keepAlive: (id) => store.keepAlive(id),
     revokeLease: (id) => store.revokeLease(id),
     elect: (name, options) => store.elect(name, options),
+    replaceAll: (entries, compare) => store.replaceAll(entries, compare),
     close: () => store.close(),
   };
 }

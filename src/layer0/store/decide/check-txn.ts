@@ -1,13 +1,16 @@
 // Is this transaction one that the store takes at all? Shape and limits only: nothing is read.
 
 import { storeErrors } from '../errors.ts';
+import type { CheckedReplacement } from '../ledger.ts';
 import {
   maxKeyBytes,
   maxLeaseMs,
+  maxReplaceBytes,
   maxTxnBytes,
   maxTxnOperations,
   minLeaseMs,
   type Operation,
+  type Replacement,
   type Txn,
 } from '../wire.ts';
 
@@ -82,6 +85,25 @@ export function checkTxn(txn: Txn): CheckedTxn {
     );
   const { compare, incarnation } = txn;
   return { compare, operations, bytes, ...(incarnation === undefined ? {} : { incarnation }) };
+}
+
+/** Sorted by their order. Keys once each, values that are JSON, all of it not too large. */
+export function checkReplacements(entries: readonly Replacement[]): CheckedReplacement[] {
+  const seen = new Set<string>();
+  let bytes = 0;
+  const sorted = [...entries].sort((a, b) => a.order - b.order);
+  return sorted.map(({ key, value }) => {
+    checkKey(key);
+    if (seen.has(key)) throw storeErrors.invalid(`the new state has ${key} twice`);
+    seen.add(key);
+    const text = textOf(value, key);
+    bytes += key.length + Buffer.byteLength(text);
+    if (bytes > maxReplaceBytes)
+      throw storeErrors.tooLarge(
+        `the new state has more than ${maxReplaceBytes} bytes of keys and values`,
+      );
+    return { key, text };
+  });
 }
 
 function checkOperation(operation: Operation): CheckedOperation {

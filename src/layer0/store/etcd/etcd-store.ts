@@ -7,7 +7,17 @@ import { type CheckedTxn, checkKey, checkPrefix, checkTtl, checkTxn } from '../d
 import { campaign } from '../election.ts';
 import { storeErrors } from '../errors.ts';
 import { maxWatchers } from '../watch-hub.ts';
-import type { Entry, Lease, Snapshot, Txn, TxnResult, WatchBatch } from '../wire.ts';
+import type {
+  Compare,
+  Entry,
+  Lease,
+  Replacement,
+  Revision,
+  Snapshot,
+  Txn,
+  TxnResult,
+  WatchBatch,
+} from '../wire.ts';
 import { calls } from './calls.ts';
 import {
   defaultPrefix,
@@ -40,7 +50,8 @@ import {
   type TxnRequest,
   type WatchAnswer,
 } from './messages.ts';
-import { type SizedBatch, WatchShare } from './watch-share.ts';
+import { replaceAll } from './replace-all.ts';
+import { type SizedBatch, WatchShares } from './watch-share.ts';
 
 /** Entries read per request of a list. */
 const pageEntries = 500;
@@ -86,10 +97,11 @@ class ClusterStore implements EtcdStore {
   /** Undefined while it must be read again. */
   #life: Promise<Life> | undefined;
   #incarnation: string;
+  /** Ends the streams of the life that is known here. */
+  #lifeOver = new AbortController();
   #revision = 0;
   #watchers = 0;
-  /** By prefix. */
-  readonly #shares = new Map<string, WatchShare>();
+  readonly #shares = new WatchShares();
 
   constructor(deps: Deps, life?: Life) {
     this.#deps = deps;
@@ -174,42 +186,16 @@ class ClusterStore implements EtcdStore {
       throw storeErrors.overloaded(`watch ${prefix}: ${maxWatchers} watchers are the limit`);
     this.#watchers++;
     try {
-      const position = yield* this.#readShared<T>(prefix, from.revision, { life, signal });
+      const name = `${life.incarnation} ${prefix}`;
+      const follow = (end: AbortSignal) =>
+        this.#follow(prefix, from.revision, { life, signal: end });
+      const shared = this.#shares.read(name, { from: from.revision, follow, signal });
+      const position = yield* shared as AsyncGenerator<WatchBatch<T>, number>;
       for await (const { batch } of this.#follow(prefix, position, { life, signal }))
         yield batch as WatchBatch<T>;
     } finally {
       this.#watchers--;
     }
-  }
-
-  /** Reads with the others of the prefix for as long as it keeps up; how far it came. */
-  async *#readShared<T>(
-    prefix: string,
-    position: number,
-    { life, signal }: { life: Life; signal: AbortSignal },
-  ): AsyncGenerator<WatchBatch<T>, number> {
-    let share = this.#shares.get(prefix);
-    if (!share) {
-      const follow = (end: AbortSignal) => this.#follow(prefix, position, { life, signal: end });
-      const made = new WatchShare(position, follow, () => this.#forget(prefix, made));
-      this.#shares.set(prefix, made);
-      share = made;
-    }
-    if (!share.covers(position)) return position;
-    share.readers++;
-    try {
-      return yield* share.read(position, signal) as AsyncGenerator<WatchBatch<T>, number>;
-    } finally {
-      share.readers--;
-      if (share.readers === 0) {
-        this.#forget(prefix, share);
-        share.close();
-      }
-    }
-  }
-
-  #forget(prefix: string, share: WatchShare): void {
-    if (this.#shares.get(prefix) === share) this.#shares.delete(prefix);
   }
 
   /** A stream of etcd's own, of commits after a revision. */
@@ -219,6 +205,8 @@ class ClusterStore implements EtcdStore {
     { life, signal }: { life: Life; signal: AbortSignal },
   ): AsyncGenerator<SizedBatch> {
     const { incarnation, clusterId, space } = life;
+    if (incarnation !== this.#incarnation) throw this.#forgotten(prefix, from);
+    const over = this.#lifeOver.signal;
     const batches = new WatchBatches(space, from);
     const { key, range_end } = rangeOf(space, { prefix });
     const create_request = {
@@ -230,7 +218,7 @@ class ClusterStore implements EtcdStore {
       progress_notify: true,
       fragment: true,
     };
-    const options = { what: `watch ${prefix}`, signal };
+    const options = { what: `watch ${prefix}`, signal: AbortSignal.any([signal, over]) };
     const stream = this.client.stream<WatchAnswer>(calls.watch, { create_request }, options);
     for await (const answer of stream) {
       this.#observe(answer.header, life);
@@ -243,15 +231,16 @@ class ClusterStore implements EtcdStore {
       for (const { revision, events, bytes } of complete)
         yield { batch: { revision: { incarnation, revision }, events }, bytes };
     }
+    if (over.aborted && !signal.aborted) throw this.#forgotten(prefix, from);
   }
 
   async grantLease(ttlMs: number): Promise<Lease> {
     checkTtl(ttlMs);
-    return this.#leases.grant(ttlMs);
+    return this.#leases.grant(ttlMs, (await this.#readLife()).incarnation);
   }
 
-  keepAlive(id: string): Promise<void> {
-    return this.#leases.keep(id);
+  async keepAlive(id: string): Promise<void> {
+    await this.#leases.keep(id, (await this.#readLife()).incarnation);
   }
 
   revokeLease(id: string): Promise<void> {
@@ -260,6 +249,22 @@ class ClusterStore implements EtcdStore {
 
   elect(name: string, options: ElectOptions): Promise<Leadership> {
     return campaign({ store: this, ...this.#deps }, name, options);
+  }
+
+  async replaceAll(
+    entries: readonly Replacement[],
+    compare: readonly Compare[],
+  ): Promise<Revision> {
+    this.#life = undefined;
+    const life = await this.#readLife();
+    const read = (txn: CheckedTxn) => this.#readCompared(txn, life);
+    const request = { life, random: this.#deps.random, entries, compare, read };
+    const { incarnation } = await replaceAll(this.client, request).finally(() => {
+      this.#life = undefined;
+    });
+    const { revision } = await this.list('', { limit: 1 });
+    if (revision.incarnation === incarnation) return revision;
+    throw storeErrors.conflict('replace all: it was done, and replaced by another one since');
   }
 
   async compact(revision?: number): Promise<void> {
@@ -286,12 +291,7 @@ class ClusterStore implements EtcdStore {
   #readLife(): Promise<Life> {
     this.#life ??= readLife(this.#deps).then(
       (life) => {
-        if (this.#incarnation !== '' && life.incarnation !== this.#incarnation)
-          this.#deps.log.warn(
-            { was: this.#incarnation, is: life.incarnation },
-            'the store is in another life',
-          );
-        this.#incarnation = life.incarnation;
+        this.#enter(life);
         return life;
       },
       (error: unknown) => {
@@ -300,6 +300,15 @@ class ClusterStore implements EtcdStore {
       },
     );
     return this.#life;
+  }
+
+  #enter({ incarnation }: Life): void {
+    if (incarnation === this.#incarnation) return;
+    const [was, is] = [this.#incarnation, incarnation];
+    if (was !== '') this.#deps.log.warn({ was, is }, 'the store is in another life');
+    this.#incarnation = incarnation;
+    this.#lifeOver.abort();
+    this.#lifeOver = new AbortController();
   }
 
   async #range(request: RangeRequest, life: Life, what: string): Promise<RangeAnswer> {

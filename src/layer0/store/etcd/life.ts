@@ -5,7 +5,7 @@ import { newId } from '#core/ids';
 import type { Random } from '#core/random';
 import { storeErrors } from '../errors.ts';
 import { calls } from './calls.ts';
-import type { KeySpace } from './decide/keys.ts';
+import { type KeySpace, keySpace } from './decide/keys.ts';
 import type { Guard } from './decide/translate-txn.ts';
 import type { EtcdClient } from './etcd-client.ts';
 import { decode, encode, type KeyValue, type RangeAnswer, type TxnAnswer } from './messages.ts';
@@ -15,10 +15,15 @@ export interface LifeRecord {
   clusterId: string;
   /** What this store's revisions are ahead of etcd's; absent for a store that began here. */
   base?: number;
+  /** Where its entries are, when they took the place of others. */
+  generation?: string;
 }
 
 export interface Life extends LifeRecord {
+  /** As it is stored: what comes after it has the same base and the same entries. */
+  record: LifeRecord;
   guard: Guard;
+  /** Of this life's entries. */
   space: KeySpace;
 }
 
@@ -49,14 +54,7 @@ export async function readLife({ client, space, random, begins }: LifeAccess): P
     if (life?.clusterId === clusterId) return life;
     if (!life && !begins)
       throw storeErrors.unavailable('open the store: this etcd holds none, or not yet');
-    const record: LifeRecord = {
-      incarnation: newId(
-        'inc',
-        Uint8Array.from({ length: 16 }, () => random() * 256),
-      ),
-      clusterId,
-      ...(life?.base === undefined ? {} : { base: life.base }),
-    };
+    const record: LifeRecord = { ...life?.record, incarnation: newIncarnation(random), clusterId };
     const mod_revision = kv?.mod_revision ?? '0';
     await client.call<TxnAnswer>(
       calls.txn,
@@ -74,7 +72,15 @@ function lifeOf(space: KeySpace, { value, mod_revision: modRevision }: KeyValue)
   const record = JSON.parse(decode(value)) as LifeRecord;
   return {
     ...record,
+    record,
     guard: { key: space.life, modRevision },
-    space: { ...space, base: record.base ?? 0 },
+    space: keySpace(space.prefix, record),
   };
+}
+
+export function newIncarnation(random: Random): string {
+  return newId(
+    'inc',
+    Uint8Array.from({ length: 16 }, () => random() * 256),
+  );
 }

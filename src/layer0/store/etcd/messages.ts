@@ -36,7 +36,7 @@ export type EtcdCompare = { key: Buffer; result: 'EQUAL' | 'GREATER' } & (
 
 export type EtcdOperation =
   | { request_put: { key: Buffer; value: Buffer; lease?: string } }
-  | { request_delete_range: { key: Buffer } }
+  | { request_delete_range: { key: Buffer; range_end?: Buffer } }
   | { request_range: RangeRequest };
 
 export interface TxnRequest {

@@ -13,6 +13,48 @@ export interface SizedBatch {
   bytes: number;
 }
 
+export interface SharedRead {
+  /** Batches after this revision. */
+  from: number;
+  /** A stream of etcd from there, for whoever is the first. */
+  follow(signal: AbortSignal): AsyncIterable<SizedBatch>;
+  signal: AbortSignal;
+}
+
+/** By a name that says the prefix, and the life of the store that it is of. */
+export class WatchShares {
+  readonly #shares = new Map<string, WatchShare>();
+
+  /** Reads with the others for as long as it keeps up; how far it came. */
+  async *read(
+    name: string,
+    { from, follow, signal }: SharedRead,
+  ): AsyncGenerator<WatchBatch, number> {
+    const share = this.#shares.get(name) ?? this.#make(name, from, follow);
+    if (!share.covers(from)) return from;
+    share.readers++;
+    try {
+      return yield* share.read(from, signal);
+    } finally {
+      share.readers--;
+      if (share.readers === 0) {
+        this.#forget(name, share);
+        share.close();
+      }
+    }
+  }
+
+  #make(name: string, from: number, follow: SharedRead['follow']): WatchShare {
+    const made = new WatchShare(from, follow, () => this.#forget(name, made));
+    this.#shares.set(name, made);
+    return made;
+  }
+
+  #forget(name: string, share: WatchShare): void {
+    if (this.#shares.get(name) === share) this.#shares.delete(name);
+  }
+}
+
 export class WatchShare {
   /** Who reads; the last one out closes it. */
   readers = 0;

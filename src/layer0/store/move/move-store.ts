@@ -6,12 +6,12 @@ import { toAppError } from '#core/errors';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { type Backoff, backoffMs, isWorthTelling } from '#core/retry';
+import type { Hold } from '../embedded-store.ts';
 import { storeErrors } from '../errors.ts';
 import { defaultPrefix, keySpace } from '../etcd/decide/keys.ts';
 import type { EtcdClient } from '../etcd/etcd-client.ts';
 import { readLife } from '../etcd/life.ts';
 import type { MovableStore } from '../index.ts';
-import type { Hold } from '../local-store.ts';
 import { copyInto } from './copy.ts';
 import { beginCopy, decide, giveUp, type MoveRecord } from './decision.ts';
 

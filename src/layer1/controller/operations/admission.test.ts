@@ -106,6 +106,7 @@ test('while the store is away a token known to be good may look, and says what i
     keepAlive: (id) => bed.store.keepAlive(id),
     revokeLease: (id) => bed.store.revokeLease(id),
     elect: (name, options) => bed.store.elect(name, options),
+    replaceAll: (entries, compare) => bed.store.replaceAll(entries, compare),
     close: async () => undefined,
   };
   await bed.controller.stop();

@@ -7,6 +7,7 @@ import { decode, encode, type KeyValue, type RangeRequest } from '../messages.ts
 export const defaultPrefix = 'gantry/';
 
 export interface KeySpace {
+  prefix: string;
   /** Entries are below it. */
   data: string;
   /** The record of the store's life (`Life`). */
@@ -17,9 +18,23 @@ export interface KeySpace {
   base: number;
 }
 
-export function keySpace(prefix: string, base = 0): KeySpace {
-  return { data: `${prefix}data/`, life: `${prefix}life`, move: `${prefix}move`, base };
+export interface SpaceOf {
+  base?: number;
+  /** A state that took the place of another is below a name of its own. */
+  generation?: string;
 }
+
+export function keySpace(prefix: string, { base = 0, generation }: SpaceOf = {}): KeySpace {
+  const data =
+    generation === undefined ? `${prefix}data/` : `${replacedPrefix(prefix)}${generation}/`;
+  return { prefix, data, life: `${prefix}life`, move: `${prefix}move`, base };
+}
+
+/** States that took the place of others are below it. */
+export const replacedPrefix = (prefix: string): string => `${prefix}state/`;
+
+/** Keys are printable ASCII: this sorts after every key with the prefix. */
+export const endOf = (prefix: string): Buffer => encode(`${prefix}\u{7f}`);
 
 /** Our number for one of etcd's, and back; what is from before the store moved here matches nothing. */
 export const revisionOf = ({ base }: KeySpace, number: string | undefined): number =>
@@ -53,7 +68,7 @@ export function rangeOf(space: KeySpace, wanted: RangeWanted): RangeRequest {
   const start = after !== undefined && after >= prefix ? `${after}\0` : prefix;
   return {
     key: encode(space.data + start),
-    range_end: encode(`${space.data}${prefix}\u{7f}`),
+    range_end: endOf(space.data + prefix),
     ...(limit === undefined ? {} : { limit: String(limit) }),
     ...(revision === undefined ? {} : { revision: numberOf(space, revision) }),
   };
