@@ -1,9 +1,12 @@
 // The cluster on one screen, as a person reads it.
 
 import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ClusterView } from '#layer1/controller/client';
-import { FakeApi, now, TestHome } from './test-bed.ts';
+import { readBackup, writeBackup } from '#layer1/controller/wire';
+import { FakeApi, hourAgo, now, TestHome } from './test-bed.ts';
 
 let api: FakeApi;
 let home: TestHome;
@@ -83,4 +86,85 @@ test('what asks for a look is named, and ends with 1', async () => {
     /^Version bar runs on drei\.$/m,
   ])
     assert.match(stdout, line);
+});
+
+const header = {
+  ...{ gantry: 'backup' as const, format: 1, clusterId: 'cluster-1', hostId: 'host-1' },
+  ...{ incarnation: 'inc-1', revision: 7, createdAt: hourAgo, version: 'f00' },
+};
+const entries = [{ key: 'controller/apps/app-1', value: { name: 'shop' }, createRevision: 3 }];
+
+async function aBackup(): Promise<string> {
+  let text = '';
+  for await (const line of writeBackup(header, entries)) text += `${line}\n`;
+  return text;
+}
+
+const read = (text: string) =>
+  readBackup(
+    (async function* () {
+      yield text;
+    })(),
+  );
+
+test('a backup is a file for its owner only, whole or not there', async () => {
+  const backup = await aBackup();
+  api.on('GET /cluster/backup', (_call: unknown, response: { end(text: string): void }) =>
+    response.end(backup),
+  );
+  const file = join(home.folder, 'state.ndjson');
+  const { code, stderr } = await home.gantry(['cluster', 'backup', file]);
+  assert.deepEqual([code, statSync(file).mode & 0o777], [0, 0o600]);
+  assert.match(stderr, /1 entries.*\nConfig values in it are sealed; the key is in .*keys/);
+  assert.deepEqual((await read(readFileSync(file, 'utf8'))).entries, entries);
+  const piped = await home.gantry(['cluster', 'backup']);
+  assert.equal(piped.stdout, backup);
+  api.on('GET /cluster/backup', (_call: unknown, response: { end(text: string): void }) =>
+    response.end(backup.slice(0, -40)),
+  );
+  const broken = await home.gantry(['cluster', 'backup', `${file}.2`]);
+  assert.equal(broken.code, 1);
+  assert.match(broken.stderr, /the backup broke off .*; nothing was written, try again/);
+  assert.ok(!existsSync(`${file}.2`));
+  api.on('GET /cluster/backup', (_call: unknown, response: { end(text: string): void }) =>
+    response.end(backup),
+  );
+});
+
+test('a backup with keys has those of this machine, and the API never gets them', async () => {
+  const file = join(home.folder, 'keys.ndjson');
+  const words = ['cluster', 'backup', '--with-keys', '--home', home.folder, file];
+  assert.match((await home.gantry(words)).stderr, /as root on a machine of the cluster/);
+  mkdirSync(join(home.folder, 'keys'));
+  writeFileSync(join(home.folder, 'keys', 'seal.key'), 'secret');
+  assert.equal((await home.gantry(words)).code, 0);
+  const seal = Buffer.from('secret').toString('base64');
+  assert.deepEqual((await read(readFileSync(file, 'utf8'))).keys, { 'seal.key': seal });
+  const result = { createdAt: hourAgo, entries: 5, apps: ['shop'], forgotten: ['blog'] };
+  api.on('POST /cluster/restore', result);
+  const { code, stdout, stderr } = await home.gantry(['cluster', 'restore', file, '--yes']);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /^the state of 2026-01-02 02:00:00Z \(1 h ago\) is back: 1 apps, 5 entries$/m,
+  );
+  assert.match(stderr, /blog is not in it: what runs of it runs on; gantry doctor names/);
+  const sent = String(api.bodies('POST /cluster/restore').at(-1));
+  assert.ok(!sent.includes(seal));
+  assert.deepEqual((await read(sent)).entries, entries);
+});
+
+test('a restore asks first, and a file that is not whole is not sent', async () => {
+  const file = join(home.folder, 'broken.ndjson');
+  const backup = await aBackup();
+  const calls = () => api.bodies('POST /cluster/restore').length;
+  const before = calls();
+  writeFileSync(file, backup);
+  const unasked = await home.gantry(['cluster', 'restore', file]);
+  assert.match(unasked.stderr, /without a terminal to ask at, say --yes/);
+  writeFileSync(file, backup.slice(0, -5));
+  const broken = await home.gantry(['cluster', 'restore', file, '--yes']);
+  assert.notEqual(broken.code, 0);
+  assert.match(broken.stderr, /no whole backup of Gantry/);
+  assert.equal(calls(), before);
 });

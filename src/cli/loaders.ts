@@ -34,6 +34,8 @@ export const loaders: Readonly<Record<CommandName, () => Promise<Command>>> = {
   status: async () => (await import('./commands/status.ts')).showStatus,
   doctor: async () => (await import('./commands/doctor.ts')).examine,
   'cluster status': async () => (await import('./commands/cluster.ts')).showCluster,
+  'cluster backup': async () => (await import('./commands/backup.ts')).backUpCluster,
+  'cluster restore': async () => (await import('./commands/backup.ts')).restoreCluster,
   events: async () => (await import('./commands/events.ts')).showEvents,
   'cluster ha': async () => (await import('./commands/ha.ts')).moveStore,
   'host list': async () => (await import('./commands/host.ts')).listHosts,

@@ -1,8 +1,8 @@
 // `gantry delete`: asks for the name, because there is no way back.
 
-import { createInterface } from 'node:readline/promises';
 import { hasCode } from '#core/errors';
 import type { ControllerClient } from '#layer1/controller/client';
+import { ask } from '../ask.ts';
 import type { Call } from '../command.ts';
 import { cliErrors } from '../errors.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -43,22 +43,8 @@ async function confirm({ io, out }: Call, app: string): Promise<void> {
       `deleting ${app} takes its processes, releases, routes and volumes; without a terminal to ask at, say --yes`,
     );
   out.note(`This deletes ${app} with its processes, releases, routes and volumes, for good.`);
-  const answer = await ask(io, 'Type the name of the app to go on: ');
+  const answer = await ask(io, 'Type the name of the app to go on: ', 'nothing was deleted');
   if (answer.trim() !== app) throw cliErrors.refused(`that is not ${app}; nothing was deleted`);
-}
-
-async function ask(io: Io, question: string): Promise<string> {
-  const terminal = createInterface({ input: io.stdin, output: io.stderr });
-  const interrupted = new AbortController();
-  terminal.once('close', () => interrupted.abort());
-  try {
-    return await terminal.question(question, { signal: interrupted.signal });
-  } catch (cause) {
-    io.stderr.write('\n');
-    throw cliErrors.refused('nothing was deleted', { cause });
-  } finally {
-    terminal.close();
-  }
 }
 
 async function waitUntilGone(

@@ -33,6 +33,48 @@ export const clusterCommands = [
     examples: ['gantry cluster status', 'watch gantry cluster status'],
   },
   {
+    name: 'cluster backup',
+    group: 'Cluster',
+    summary: 'Write the whole state of the cluster to a file, or to standard output',
+    usage: '[FILE]',
+    takes: [0, 1],
+    options: {
+      'with-keys': { doc: 'also the keys of this machine; as root, on one of the cluster' },
+      home: { value: 'FOLDER', doc: 'where Gantry is here; /var/lib/gantry unless said' },
+    },
+    details: [
+      'Apps, releases, sealed config, scale, routes, machines: all that the store has, at one moment.',
+      'Not the images, git repositories and volumes. FILE is written with mode 0600, whole or not at',
+      'all. Config can be read only with the key in /var/lib/gantry/keys: without --with-keys keep a',
+      'copy of that folder, for the day on which every machine is lost.',
+    ].join('\n'),
+    examples: [
+      'gantry cluster backup --with-keys /backup/gantry.ndjson',
+      'gantry cluster backup | gzip > state.ndjson.gz',
+    ],
+  },
+  {
+    name: 'cluster restore',
+    group: 'Cluster',
+    summary: 'Take apps, releases, config, scale and routes back to a backup, in one step',
+    usage: 'FILE',
+    takes: [1, 1],
+    options: {
+      yes: { short: 'y', doc: 'do not ask' },
+      takeover: { doc: 'also what the lost machines had; script/up --restore says it' },
+      json: { doc: 'print what came back as JSON' },
+    },
+    details: [
+      'Machines, tokens, addresses and the platform itself stay as they are. No container is removed:',
+      'what the backup does not know runs on, and gantry doctor names it. FILE may be - for standard',
+      'input. A file that is not whole, or of another cluster, changes nothing.',
+    ].join('\n'),
+    examples: [
+      'gantry cluster restore /backup/gantry.ndjson',
+      'gantry cluster restore - --yes < f',
+    ],
+  },
+  {
     name: 'events',
     group: 'Cluster',
     summary: 'Show what happened, in all apps or in one',

@@ -314,6 +314,7 @@ async function report(
   const machine = { store, runtime, home: config.home, clock: deps.clock, certificateEndsAt };
   return {
     host: config.hostId,
+    cluster: config.clusterId,
     version: config.version,
     ...(await reportMachine(machine, status)),
     ...status,

@@ -116,6 +116,8 @@ const answerSchema = Type.Object({
 });
 /** The part of a daemon's status that others read. One of another version may lack any of it. */
 export const hostReportSchema = Type.Object({
+  host: Type.Optional(Type.String({ description: 'Its id.' })),
+  cluster: Type.Optional(Type.String({ description: 'Id of the cluster that it belongs to.' })),
   version: Type.Optional(Type.String({ description: 'Which sources its daemon was built from.' })),
   now: Type.Optional(Type.Integer({ description: 'Its clock, Unix time in milliseconds.' })),
   unknownContainers: Type.Optional(unknownContainersSchema),

@@ -128,6 +128,11 @@ export const controllerErrors = defineErrors('controller', {
     retry: true,
     doc: 'Others changed the same app at the same time, again and again. Try once more.',
   },
+  badBackup: {
+    status: 400,
+    retry: false,
+    doc: 'The file is no backup, is not whole, or is of another cluster. Nothing was changed.',
+  },
   unavailable: {
     status: 503,
     retry: true,

@@ -2,6 +2,7 @@
 
 import type { HttpServer } from '#core/http-server';
 import { registerAppRoutes } from './http/app-routes.ts';
+import { registerBackupRoutes } from './http/backup-routes.ts';
 import { registerHaRoutes } from './http/ha-routes.ts';
 import { registerHostRoutes } from './http/host-routes.ts';
 import type { HttpDeps } from './http/http-deps.ts';
@@ -19,5 +20,6 @@ export function registerControllerRoutes(server: HttpServer, deps: HttpDeps): vo
   registerJobRoutes(server, deps);
   registerHaRoutes(server, deps);
   registerHostRoutes(server, deps);
+  registerBackupRoutes(server, deps);
   registerPlatformRoutes(server, deps);
 }

@@ -13,6 +13,8 @@
 import { oneOf, type Static, Type } from '#core/schema';
 import { healthCheckSchema, jobSpecSchema } from '#layer0/scheduler/wire';
 
+export { type Backup, type BackupHeader, readBackup, writeBackup } from './backup-file.ts';
+
 /** Names of apps: a DNS label, so that it can be part of a host name. */
 export const appNamePattern = '^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$';
 export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
