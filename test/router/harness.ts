@@ -12,9 +12,8 @@ import { readConfig } from '#core/config';
 import { createLog, silentLog } from '#core/log';
 import { systemRandom } from '#core/random';
 import { createDiscovery, type DiscoveryClient, type Instance } from '#layer0/discovery/client';
-
-import { createMemoryStore } from '#layer0/store/fake';
 import type { EmbeddedStore } from '#layer0/store/embedded-store';
+import { createMemoryStore } from '#layer0/store/fake';
 import { type RouterConfig, routerSettings } from '#layer1/router/config';
 import { createRouter, createRouterDiscovery, type RouterComponent } from '#layer1/router/index';
 import { type Route, routeKey } from '#layer1/router/wire';
