@@ -27,8 +27,7 @@ import type {
   ReleaseView,
   Run,
 } from './api.ts';
-import type { RestoreResult } from './backup-api.ts';
-import type { ClusterView } from './cluster-api.ts';
+import { ClusterCalls } from './cluster-calls.ts';
 import type { App, Deployment, Event, JobView, ProgressLine, Token } from './wire.ts';
 
 export type { HaStatus } from '#layer0/ha/wire';
@@ -75,10 +74,11 @@ export function createControllerClient(options: ControllerClientOptions): Contro
 }
 
 /** One method per route; an error is the API's own, with its code. `app` is a name or an id. */
-export class ControllerClient {
+export class ControllerClient extends ClusterCalls {
   readonly #http: HttpClient;
 
   constructor(http: HttpClient) {
+    super(http);
     this.#http = http;
   }
 
@@ -359,23 +359,6 @@ export class ControllerClient {
 
   status(): Promise<Record<string, unknown>> {
     return this.#http.json('GET', '/status');
-  }
-
-  /** The whole cluster on one screen; answers within seconds also while the store or machines are away. */
-  readCluster(): Promise<ClusterView> {
-    return this.#http.json('GET', '/cluster');
-  }
-
-  /** The bytes of a file that `restore` takes. One that ends without its checksum broke off. */
-  backUp(): Promise<Readable> {
-    return this.#http.raw('GET', '/cluster/backup', { timeoutMs: changeTimeoutMs });
-  }
-
-  /** In one step, or not at all. `takeover`: on a fresh machine, in the place of a cluster that is lost. */
-  restore(file: Readable, mode: 'replace' | 'takeover' = 'replace'): Promise<RestoreResult> {
-    const headers = { 'content-type': 'application/x-ndjson' };
-    const options = { query: { mode }, bodyStream: file, headers, timeoutMs: streamTimeoutMs };
-    return this.#http.json('POST', '/cluster/restore', options);
   }
 
   async doctor(): Promise<Check[]> {
