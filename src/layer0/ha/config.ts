@@ -11,9 +11,13 @@ export const neededBytes = 2 * 1024 * 1024 * 1024;
 export const memberMemoryBytes = 1024 * 1024 * 1024;
 /** Its weight on a busy machine: the whole cluster waits for it. */
 export const memberCpuMillis = 4_000;
+/** Longest time for one question to another machine. */
+export const callTimeoutMs = 10_000;
 /** Longest time until the new members of an etcd answer. */
 export const membersUpMs = 120_000;
 /** How often a machine looks whether the store has moved, and at the container of its etcd. */
 export const lookMs = 5_000;
+/** Of who changes the members. */
+export const electionTtlMs = 30_000;
 /** How often the members of etcd are compared with the machines of the cluster. */
 export const membersEveryMs = 10_000;

@@ -10,10 +10,11 @@ import { createLoop, type Loop } from '#core/reconcile';
 import type { Peers } from '#layer0/membership/index';
 import { findStore, type SwitchingStore } from '#layer0/store/index';
 import type { HaClient } from './client.ts';
-import { lookMs } from './config.ts';
+import { callTimeoutMs, lookMs } from './config.ts';
 import { haErrors } from './errors.ts';
 import { HaFiles } from './files.ts';
 import { EtcdMember, type MemberDeps } from './member.ts';
+import { Members } from './members.ts';
 import { Mover } from './mover.ts';
 import { StorePlace } from './place.ts';
 import { readHaStatus } from './status.ts';
@@ -55,6 +56,7 @@ class StoreOnMachines implements Ha {
   readonly #place: StorePlace;
   readonly #member: EtcdMember;
   readonly #mover: Mover;
+  readonly #members: Members;
   readonly #loop: Loop;
 
   constructor(deps: HaDeps, config: HaConfig) {
@@ -64,8 +66,10 @@ class StoreOnMachines implements Ha {
     const files = new HaFiles(config.home);
     this.#place = new StorePlace({ peers, files, clock, random, log }, config);
     this.#member = new EtcdMember({ runtime, files, clock, random, log }, config);
-    const own = this as Pick<HaClient, 'candidate' | 'runMember' | 'endMember'>;
-    this.#mover = new Mover({ place: this.#place, peers, own, clock, random, log }, config);
+    const ask = (hostId: string) => this.#ask(hostId);
+    const shared = { place: this.#place, peers, ask, clock, random, log };
+    this.#mover = new Mover(shared, config);
+    this.#members = new Members({ ...shared, member: this.#member }, config);
     this.#loop = createLoop({
       ...{ name: 'ha', resyncMs: lookMs, clock, random, log },
       run: () => this.#look(),
@@ -76,12 +80,14 @@ class StoreOnMachines implements Ha {
     await this.#member.start();
     const store = await this.#place.open();
     this.#loop.start();
+    this.#members.start();
     return store;
   }
 
   /** etcd runs on: only this process lets go. */
   async stop(): Promise<void> {
     await this.#mover.stop();
+    await this.#members.stop();
     await this.#loop.stop();
     await this.#member.stop();
     await this.#place.close();
@@ -145,6 +151,17 @@ class StoreOnMachines implements Ha {
     if (this.#place.place?.token === token)
       throw haErrors.inCharge('this etcd is in charge: its members are changed by host remove');
     await this.#member.end();
+  }
+
+  #ask(hostId: string): Pick<HaClient, 'candidate' | 'runMember' | 'endMember'> {
+    if (hostId === this.#config.hostId) return this;
+    const http = this.#deps.peers.client(hostId);
+    const timeoutMs = callTimeoutMs;
+    return {
+      candidate: () => http.json<Candidate>('GET', '/ha/member', { timeoutMs }),
+      runMember: (body) => http.json('PUT', '/ha/member', { body, timeoutMs }),
+      endMember: (token) => http.json('DELETE', `/ha/member/${token}`, { timeoutMs }),
+    };
   }
 
   /** On a machine that does not know yet: has the store moved? */

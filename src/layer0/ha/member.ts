@@ -89,12 +89,12 @@ export class EtcdMember {
       wanted !== undefined && labels[planLabel] === wanted.labels[planLabel];
     for (const { id } of found.filter((container) => !isWanted(container)))
       await runtime.remove(id);
-    if (plan || this.#isEnded) await this.#forgetData(plan?.token);
+    if (plan || this.#isEnded) await this.#forgetData(plan?.data);
     if (!plan || !wanted) return;
     const there = found.find(isWanted);
     if (there?.state === 'running') return;
     if (there) log.warn({ exitCode: there.exitCode }, 'etcd had ended and is started again');
-    await mkdir(join(this.#folder, plan.token), { recursive: true, mode: 0o700 });
+    await mkdir(join(this.#folder, plan.data), { recursive: true, mode: 0o700 });
     await runtime.start(there?.id ?? (await runtime.create(wanted)));
   }
 
@@ -106,11 +106,11 @@ export class EtcdMember {
     return { 'gantry.platform': this.#config.clusterId, 'gantry.role': role };
   }
 
-  /** Data of members that this machine ran before, of other etcds. */
-  async #forgetData(token: string | undefined): Promise<void> {
+  /** Data of members that this machine ran before. */
+  async #forgetData(kept: string | undefined): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (const name of await readdir(this.#folder))
-      if (name !== token) await rm(join(this.#folder, name), { recursive: true, force: true });
+      if (name !== kept) await rm(join(this.#folder, name), { recursive: true, force: true });
   }
 
   async #specOf(plan: MemberPlan): Promise<ContainerSpec | undefined> {
@@ -120,7 +120,7 @@ export class EtcdMember {
     if (!own || !daemon) return undefined;
     const identity = join(home, 'membership');
     const command = etcdArguments({
-      ...{ name: hostId, dataFolder: join(this.#folder, plan.token), clusterToken: plan.token },
+      ...{ name: hostId, dataFolder: join(this.#folder, plan.data), clusterToken: plan.token },
       ...{ clientUrl: own.clientUrl, peerUrl: own.peerUrl, state: plan.state },
       members: Object.fromEntries(plan.nodes.map((node) => [node.hostId, node.peerUrl])),
       tls: {

@@ -10,23 +10,21 @@ import { retry } from '#core/retry';
 import type { Peers } from '#layer0/membership/index';
 import { findStore, moveStore, readStatus } from '#layer0/store/index';
 import type { HaClient } from './client.ts';
-import { clientPortOffset, membersUpMs, peerPortOffset } from './config.ts';
+import { callTimeoutMs, clientPortOffset, membersUpMs, peerPortOffset } from './config.ts';
 import { chooseHosts, type Machine } from './decide/choose-hosts.ts';
 import { haErrors } from './errors.ts';
 import type { StorePlace } from './place.ts';
-import type { Candidate, MemberPlan, MoveStatus, Node, Place } from './wire.ts';
+import type { MemberPlan, MoveStatus, Node, Place } from './wire.ts';
 
 export interface MoverDeps {
   place: StorePlace;
   peers: Peers;
-  /** This machine's own side of what is asked of others. */
-  own: Pick<HaClient, 'candidate' | 'runMember' | 'endMember'>;
+  /** A machine of the cluster, this one or another. */
+  ask(hostId: string): Pick<HaClient, 'candidate' | 'runMember' | 'endMember'>;
   clock: Clock;
   random: Random;
   log: Log;
 }
-
-const callTimeoutMs = 10_000;
 
 export class Mover {
   readonly #deps: MoverDeps;
@@ -79,7 +77,7 @@ export class Mover {
     const token = newId('etcd');
     const nodes = machines.map(nodeOf);
     try {
-      await this.#startMembers({ token, nodes, state: 'new' });
+      await this.#startMembers({ token, nodes, state: 'new', data: token });
       const place = { token, nodes, incarnation: newId('inc') };
       await this.#moveInto(place);
       this.#status = { state: 'running', step: 'telling the other machines' };
@@ -98,7 +96,7 @@ export class Mover {
   async #startMembers(plan: MemberPlan): Promise<void> {
     this.#status = { state: 'running', step: 'starting etcd on three machines' };
     const { place, clock, random } = this.#deps;
-    for (const { hostId } of plan.nodes) await this.#ask(hostId).runMember(plan);
+    for (const { hostId } of plan.nodes) await this.#deps.ask(hostId).runMember(plan);
     const client = place.client(plan.nodes);
     const patience = { minMs: 200, maxMs: 1_000, deadlineMs: membersUpMs };
     const options = { ...patience, clock, random, signal: this.#ending.signal };
@@ -148,7 +146,8 @@ export class Mover {
   async #endMembers(nodes: readonly Node[], token: string): Promise<void> {
     const { log } = this.#deps;
     for (const { hostId } of nodes)
-      await this.#ask(hostId)
+      await this.#deps
+        .ask(hostId)
         .endMember(token)
         .catch((error: unknown) => log.warn({ err: error, hostId }, 'its etcd is left over'));
   }
@@ -157,24 +156,13 @@ export class Mover {
     const { peers } = this.#deps;
     return Promise.all(
       peers.list().map(async ({ hostId, name, address, port }) => {
-        const candidate = await this.#ask(hostId)
+        const candidate = await this.#deps
+          .ask(hostId)
           .candidate()
           .catch(() => undefined);
         return { hostId, name, address, port, candidate };
       }),
     );
-  }
-
-  #ask(hostId: string): MoverDeps['own'] {
-    const { own, peers } = this.#deps;
-    if (hostId === this.#self.hostId) return own;
-    const http = peers.client(hostId);
-    const timeoutMs = callTimeoutMs;
-    return {
-      candidate: () => http.json<Candidate>('GET', '/ha/member', { timeoutMs }),
-      runMember: (body) => http.json('PUT', '/ha/member', { body, timeoutMs }),
-      endMember: (token) => http.json('DELETE', `/ha/member/${token}`, { timeoutMs }),
-    };
   }
 }
 

@@ -24,6 +24,11 @@ export const memberPlanSchema = Type.Object({
     description: '`existing`: it joins an etcd that runs.',
   }),
   nodes: Type.Array(nodeSchema, { description: 'All members, this one included.' }),
+  data: Type.String({
+    pattern: '^[0-9a-z-]+$',
+    description:
+      'Folder of its data below `<home>/etcd`: another one for each member that is made.',
+  }),
 });
 export type MemberPlan = Static<typeof memberPlanSchema>;
 

@@ -6,6 +6,7 @@ import { hasCode } from '#core/errors';
 import { neededBytes } from '../config.ts';
 import type { MemberStatus } from '../wire.ts';
 import { chooseHosts, type Machine } from './choose-hosts.ts';
+import { type ListedMember, planMembers } from './plan-members.ts';
 import { summarize } from './summarize.ts';
 
 const aMachine = (name: string, change: Partial<Machine['candidate']> | null = {}): Machine => ({
@@ -82,5 +83,58 @@ describe('the copies of a store', () => {
     assert.equal(say([aMember('a'), aMember('b'), aMember('c')]).health, 'no-quorum');
     const learning = [aMember('a', { isLeader: true }), aMember('b', { isLearner: true, ...away })];
     assert.equal(say(learning).health, 'healthy');
+  });
+});
+
+describe('the members of etcd', () => {
+  const node = (name: string) => ({
+    ...{ hostId: `host-${name}`, clientUrl: `https://${name}:7444` },
+    peerUrl: `https://${name}:7445`,
+  });
+  const machine = (name: string, isFit = true) => ({ node: node(name), name, isFit });
+  const member = (name: string, change: Partial<ListedMember> = {}): ListedMember => ({
+    ...{ id: `id-${name}`, name: `host-${name}`, peerUrl: node(name).peerUrl, isLearner: false },
+    ...change,
+  });
+  const [a, b, c] = [member('a'), member('b'), member('c')];
+  const plan = (listed: ListedMember[], names: string[]) =>
+    planMembers(
+      listed,
+      names.map((name) => machine(name)),
+      3,
+    );
+
+  test('are left alone while each has its machine, also one that is away', () => {
+    assert.equal(plan([a, b, c], ['a', 'b', 'c', 'd']), undefined);
+    assert.equal(
+      planMembers([a, b, c], [machine('a'), machine('b'), machine('c', false)], 3),
+      undefined,
+    );
+    assert.equal(plan([a, b, c], []), undefined, 'nothing is known of the machines');
+  });
+
+  test('lose the one whose machine was removed, then another machine learns and gets the vote', () => {
+    assert.deepEqual(plan([a, b, c], ['a', 'b', 'd']), {
+      kind: 'remove',
+      id: 'id-c',
+      name: 'host-c',
+    });
+    assert.deepEqual(plan([a, b], ['a', 'b', 'd']), { kind: 'add', node: node('d') });
+    const added = member('d', { name: '', isLearner: true });
+    assert.deepEqual(plan([a, b, added], ['a', 'b', 'd']), {
+      kind: 'start',
+      id: 'id-d',
+      node: node('d'),
+    });
+    const learner = member('d', { isLearner: true });
+    const promoted = { kind: 'promote', id: 'id-d', name: 'host-d' };
+    assert.deepEqual(plan([a, b, learner], ['a', 'b', 'd']), promoted);
+  });
+
+  test('wait for a machine that is fit', () => {
+    const machines = [machine('a'), machine('b'), machine('d', false)];
+    assert.equal(planMembers([a, b], machines, 3), undefined);
+    const added = member('d', { name: '', isLearner: true });
+    assert.equal(planMembers([a, b, added], machines, 3), undefined);
   });
 });
