@@ -17,7 +17,6 @@ import {
   addLearner,
   createEtcdKeeper,
   type EtcdStore,
-  type EtcdTls,
   listAlarms,
   listMembers,
   promoteMember,
@@ -27,7 +26,12 @@ import {
   saveSnapshot,
 } from '#layer0/store/index';
 import { waitFor } from './cluster/wait.ts';
-import { type ClusterOptions, EtcdCluster, type EtcdMember } from './store/etcd-cluster.ts';
+import {
+  type ClusterOptions,
+  EtcdCluster,
+  type EtcdMember,
+  makeTls,
+} from './store/etcd-cluster.ts';
 
 let cleanUps: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -51,30 +55,10 @@ const put = (store: Store, key: string, value: unknown = 1) =>
   store.txn({ compare: [], operations: [{ put: key, value }] });
 const patience = { clock, random, minMs: 50, maxMs: 500, deadlineMs: 60_000 };
 
-/** An authority, and one certificate of it for everybody on loopback. */
-function makeTls(): EtcdTls {
+test('members speak mutual TLS with each other and with the store, and with nobody else', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-etcd-tls-'));
   cleanUps.push(() => rmSync(folder, { recursive: true }));
-  const at = (name: string) => join(folder, name);
-  const openssl = (...args: string[]) => {
-    const { status, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
-    assert.equal(status, 0, stderr);
-  };
-  const key = (name: string) => [
-    ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-    ...['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)],
-  ];
-  openssl('req', '-x509', ...key('ca'), '-subj', '/CN=authority');
-  openssl(
-    ...['req', '-x509', ...key('member'), '-subj', '/CN=member'],
-    ...['-CA', at('ca.pem'), '-CAkey', at('ca.key')],
-    ...['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'],
-  );
-  return { certFile: at('member.pem'), keyFile: at('member.key'), caFile: at('ca.pem') };
-}
-
-test('members speak mutual TLS with each other and with the store, and with nobody else', async () => {
-  const tls = makeTls();
+  const tls = makeTls(folder);
   const cluster = await startCluster({ size: 3, tls });
   const store = await openOn(cluster);
   const { revision } = await put(store, 'k/a');

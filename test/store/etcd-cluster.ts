@@ -1,5 +1,6 @@
 // Real etcd members on loopback, in a temporary folder, started as layer 0 would: for tests and benchmarks.
 
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -37,6 +38,26 @@ export interface ClusterOptions {
 export function etcdVersion(): string | undefined {
   const { stdout } = spawnSync('etcd', ['--version'], { encoding: 'utf8' });
   return /etcd Version: ([\d.]+)/i.exec(stdout ?? '')?.[1];
+}
+
+/** An authority, and one certificate of it for everybody on loopback. */
+export function makeTls(folder: string): EtcdTls {
+  const at = (name: string) => join(folder, name);
+  const openssl = (...args: string[]) => {
+    const { status, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  };
+  const key = (name: string) => [
+    ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+    ...['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)],
+  ];
+  openssl('req', '-x509', ...key('ca'), '-subj', '/CN=authority');
+  openssl(
+    ...['req', '-x509', ...key('member'), '-subj', '/CN=member'],
+    ...['-CA', at('ca.pem'), '-CAkey', at('ca.key')],
+    ...['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'],
+  );
+  return { certFile: at('member.pem'), keyFile: at('member.key'), caFile: at('ca.pem') };
 }
 
 export class EtcdCluster {

@@ -33,6 +33,8 @@ export interface MembersDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Instead of `membersEveryMs`. */
+  everyMs?: number;
 }
 
 export class Members {
@@ -46,9 +48,9 @@ export class Members {
   constructor(deps: MembersDeps, { hostId }: { hostId: string }) {
     this.#deps = deps;
     this.#hostId = hostId;
-    const { clock, random, log } = deps;
+    const { clock, random, log, everyMs: resyncMs = membersEveryMs } = deps;
     this.#loop = createLoop({
-      ...{ name: 'ha/members', resyncMs: membersEveryMs, clock, random, log },
+      ...{ name: 'ha/members', resyncMs, clock, random, log },
       run: () => this.#pass(),
     });
   }
