@@ -17,6 +17,14 @@ import type { LogLine } from '#layer1/logs/wire';
 import type { Route } from '#layer1/router/wire';
 import { FakeApi, hourAgo, lines, now, TestHome } from './test-bed.ts';
 
+const placements: App['placements'] = {
+  web: {
+    spreadBy: 'zone',
+    constraints: [{ tag: 'disk', operator: 'in', values: ['ssd'] }],
+    apart: [{ type: 'web', isRequired: false }],
+  },
+  worker: { count: 'singleton' },
+};
 const app: App = {
   id: 'app-1',
   name: 'shop',
@@ -27,6 +35,7 @@ const app: App = {
   quantities: { worker: 1, web: 2 },
   limits: { web: { memoryBytes: 1024 ** 3, cpuMillis: 500, pids: 512 } },
   isSystem: false,
+  placements,
   isDeleting: false,
   createdAt: now - 3 * 86_400_000,
 };
@@ -44,6 +53,8 @@ const jobs: JobView[] = [
     ...bare,
     id: 'j1',
     name: 'web.1',
+    hostName: 'eins',
+    why: 'spread: where fewest of it and least else run',
     state: 'up',
     isHealthy: true,
     createdAt: hourAgo,
@@ -269,21 +280,21 @@ wiki          v1       web=1           3 d ago
   },
   {
     words: ['ps', '-a', 'shop'],
-    text: `NAME      STATE    SINCE  RELEASE  REASON
-web.1     up       1 min  v2
-web.2     failed   8 s    v2       exit 1; restart 4 in 8 s
-worker.1  pending  1 h    v2       no host has 99 GiB free
+    text: `NAME      STATE    SINCE  RELEASE  HOST  REASON
+web.1     up       1 min  v2       eins
+web.2     failed   8 s    v2             exit 1; restart 4 in 8 s
+worker.1  pending  1 h    v2             no host has 99 GiB free
 `,
     note: '1 that ended not shown; gantry ps --all shows them\n',
     json: jobs,
   },
   {
     words: ['ps', '-a', 'shop', '--all'],
-    text: `NAME      STATE    SINCE  RELEASE  REASON
-web.1     up       1 min  v2
-web.2     failed   8 s    v2       exit 1; restart 4 in 8 s
-worker.1  pending  1 h    v2       no host has 99 GiB free
-run.1     down     2 min  v2       exit 0
+    text: `NAME      STATE    SINCE  RELEASE  HOST  REASON
+web.1     up       1 min  v2       eins
+web.2     failed   8 s    v2             exit 1; restart 4 in 8 s
+worker.1  pending  1 h    v2             no host has 99 GiB free
+run.1     down     2 min  v2             exit 0
 `,
     json: jobs,
   },
@@ -354,6 +365,14 @@ web     1 GiB    0.5 cpu  512
 worker  512 MiB  1 cpu    512   default
 `,
     json: app.limits,
+  },
+  {
+    words: ['placement', '-a', 'shop'],
+    text: `TYPE    PLACEMENT
+web     spread by zone, where disk=ssd, rather apart from web
+worker  one at once
+`,
+    json: app.placements,
   },
   {
     words: ['strategy', '-a', 'shop'],

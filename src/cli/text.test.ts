@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { AppError } from '#core/errors';
 import type { Cluster } from './clusters.ts';
 import { addressesOf } from './clusters.ts';
+import { parseConstraint, placementText } from './commands/placement.ts';
 import { explain } from './explain.ts';
 import { FrameReader } from './frames.ts';
 import { paintFor } from './paint.ts';
@@ -203,4 +204,11 @@ test('frames come apart into the two outputs wherever they are cut', () => {
 
 test('bytes that are no frames are refused, not shown', () => {
   assert.throws(() => new FrameReader().read(Buffer.from('hello world')), { code: 'cli.failed' });
+});
+
+test('where a process may run is said in a word, and shown as it was said', () => {
+  for (const text of ['disk=ssd', 'zone=a,b', 'zone!=c', 'gpu', '!gpu'])
+    assert.equal(placementText({ constraints: [parseConstraint(text)] }), `spread, where ${text}`);
+  for (const text of ['', '=ssd', '!zone=a', 'a b'])
+    assert.throws(() => parseConstraint(text), { code: 'cli.usage' });
 });

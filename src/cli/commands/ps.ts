@@ -12,15 +12,18 @@ export async function listProcesses(call: Call): Promise<undefined> {
   if (args.has('json')) return out.json(jobs);
   const shown = args.has('all') ? jobs : jobs.filter((job) => !isOver(job));
   const now = io.clock.now();
+  const isVerbose = args.has('verbose');
   if (shown.length === 0) out.note(`No process of ${app} runs${await whyNone(call)}.`);
   else
     out.table(
-      ['NAME', 'STATE', 'SINCE', 'RELEASE', 'REASON'],
+      ['NAME', 'STATE', 'SINCE', 'RELEASE', 'HOST', ...(isVerbose ? ['WHY THERE'] : []), 'REASON'],
       shown.map((job) => [
         job.name,
         { text: stateText(job), colour: stateColour(stateText(job)) },
         durationText(now - (job.endedAt ?? job.startedAt ?? job.createdAt)),
         `v${job.version}`,
+        job.hostName ?? job.host ?? '',
+        ...(isVerbose ? [job.why ?? ''] : []),
         reasonText(job),
       ]),
     );

@@ -9,6 +9,7 @@ import {
   deploymentStateSchema,
   deploymentStrategies,
   maxQuantity,
+  placementSchema,
   processTypeSchema,
   strict,
   tokenSchema,
@@ -39,6 +40,17 @@ export const changeAppSchema = Type.Object(
         ...strict,
         description: 'By process type. A change is a new release, so that it is rolled out.',
       }),
+    ),
+    placements: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: processTypePattern }),
+        Type.Union([placementSchema, Type.Null()]),
+        {
+          ...strict,
+          description:
+            'By process type: all that is said about it, null for nothing. A change is a new release. Neighbours are named by the name or id of their app.',
+        },
+      ),
     ),
   },
   strict,

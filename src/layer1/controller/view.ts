@@ -74,11 +74,17 @@ export async function viewOf(app: App, { observer, releases, now }: ViewDeps): P
         onePerHost: types.filter(([, { isOnePerHost }]) => isOnePerHost).map(([type]) => type),
       };
     }),
-    jobs: observer.jobs(app.id).map((job) => seenJob(job, observer.status(job.id))),
+    jobs: countedJobs(observer.jobs(app.id)).map((job) => seenJob(job, observer.status(job.id))),
     releases: shapes,
     hosts: observer.hostCount(),
     now,
   };
+}
+
+/** Without those that are there to take the place of another one that is there, too: the scheduler moves jobs by itself. */
+function countedJobs(jobs: readonly Job[]): Job[] {
+  const wanted = new Set(jobs.flatMap(({ id, desired }) => (desired === 'up' ? [id] : [])));
+  return jobs.filter(({ replaces }) => replaces === undefined || !wanted.has(replaces.job));
 }
 
 export function isUnfinished({ state }: Deployment): boolean {
@@ -101,8 +107,13 @@ export function shapeOf(release: Release, app: App): ReleaseShape {
   const onePerHost = release.onePerHost ?? [];
   const types = Object.entries(specsOf(release, app)).map(([type, { health }]) => {
     const { startTimeoutMs, type: check } = health;
-    const isOnePerHost = onePerHost.includes(type);
-    return [type, { isOnePerHost, startTimeoutMs, hasHealthCheck: check !== 'none' }] as const;
+    const count = release.placements?.[type]?.count;
+    const isOnePerHost = onePerHost.includes(type) || count === 'per-host';
+    const isSingleton = count === 'singleton';
+    return [
+      type,
+      { isOnePerHost, isSingleton, startTimeoutMs, hasHealthCheck: check !== 'none' },
+    ] as const;
   });
   return { id: release.id, version: release.version, types: Object.fromEntries(types) };
 }

@@ -11,7 +11,7 @@
 //   images/kept/<image id>                   a release needs the image: never collect it
 
 import { oneOf, type Static, Type } from '#core/schema';
-import { healthCheckSchema, jobSpecSchema } from '#layer0/scheduler/wire';
+import { healthCheckSchema, jobSpecSchema, placementRulesSchema } from '#layer0/scheduler/wire';
 
 export { type Backup, type BackupHeader, readBackup, writeBackup } from './backup-file.ts';
 
@@ -68,6 +68,23 @@ export interface NameClaim {
   app: string;
 }
 
+/** Where the processes of a type may be and would rather be; what is not said is spread over all machines. */
+export const placementSchema = Type.Object(
+  {
+    ...placementRulesSchema.properties,
+    count: Type.Optional(oneOf('singleton', 'per-host')),
+    isPacked: Type.Optional(
+      Type.Boolean({ description: 'On as few machines as hold them, instead of spread.' }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'With `count`: `singleton` runs once at most whatever fails, `per-host` once on each machine.',
+  },
+);
+export type Placement = Static<typeof placementSchema>;
+
 export const appSchema = Type.Object({
   id: Type.String(),
   name: Type.String({ pattern: appNamePattern }),
@@ -82,6 +99,7 @@ export const appSchema = Type.Object({
     Type.String(),
     Type.Object({ memoryBytes: Type.Integer(), cpuMillis: Type.Integer(), pids: Type.Integer() }),
   ),
+  placements: Type.Optional(Type.Record(Type.String(), placementSchema)),
   isSystem: Type.Boolean(),
   /** Set by a delete: jobs, routes, network, images and records go, then the app itself. */
   isDeleting: Type.Boolean(),
@@ -119,6 +137,8 @@ export const releaseSchema = Type.Object({
   systemSpecs: Type.Optional(Type.Record(Type.String(), jobSpecSchema)),
   /** Process types that run once on every host: of the system app. Their quantity is 1 (on) or 0 (off). */
   onePerHost: Type.Optional(Type.Array(Type.String())),
+  /** By process type, as the app had them when the release was made. */
+  placements: Type.Optional(Type.Record(Type.String(), placementSchema)),
   description: Type.String({ description: '`Deploy 3f2a9c1`, `Set K`, `Roll back to v3`.' }),
   commit: Type.Optional(Type.String()),
   createdBy: Type.String({ description: 'Name of the token.' }),
@@ -174,6 +194,10 @@ export const jobViewSchema = Type.Object({
   attempt: Type.Integer(),
   reason: Type.Optional(Type.String()),
   host: Type.Optional(Type.String()),
+  hostName: Type.Optional(Type.String()),
+  why: Type.Optional(
+    Type.String({ description: 'Why it is on that machine, and not on another.' }),
+  ),
   address: Type.Optional(Type.String()),
   exitCode: Type.Optional(Type.Integer()),
   createdAt: Type.Integer(),

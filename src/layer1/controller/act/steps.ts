@@ -8,7 +8,7 @@ import type { Compare, Entry, Operation, Revision } from '#layer0/store/client';
 import type { Step } from '../decide/app.ts';
 import { specsOf } from '../decide/job-spec.ts';
 import { eventOperation } from '../events.ts';
-import { type App, appKey, type Deployment, deploymentKey } from '../wire.ts';
+import { type App, appKey, type Deployment, deploymentKey, type Release } from '../wire.ts';
 import type { ActContext } from './act-context.ts';
 import { purge } from './purge.ts';
 
@@ -104,8 +104,7 @@ async function formationFor(
     const known = before?.processes[type];
     const spec = known?.spec ?? specs[type];
     if (!spec) continue;
-    const isOnePerHost = known?.isOnePerHost ?? release?.onePerHost?.includes(type) ?? false;
-    processes[type] = { quantity, isOnePerHost, placement: known?.placement ?? 'spread', spec };
+    processes[type] = { ...(known ?? placedAs(release, type)), quantity, spec };
   }
   return {
     app: app.value.id,
@@ -114,6 +113,16 @@ async function formationFor(
     releaseVersion: before?.releaseVersion ?? release?.version ?? 1,
     priority: before?.priority ?? (app.value.isSystem ? 1000 : 0),
     processes,
+  };
+}
+
+function placedAs(release: Release | undefined, type: string) {
+  const { count, isPacked, ...rules } = release?.placements?.[type] ?? {};
+  return {
+    isOnePerHost: count === 'per-host' || release?.onePerHost?.includes(type) === true,
+    placement: isPacked ? ('binpack' as const) : ('spread' as const),
+    ...(count === 'singleton' ? { isSingleton: true } : {}),
+    ...(Object.keys(rules).length > 0 ? { rules } : {}),
   };
 }
 

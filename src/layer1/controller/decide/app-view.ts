@@ -10,7 +10,15 @@ export interface ReleaseShape {
   id: string;
   version: number;
   types: Readonly<
-    Record<string, { isOnePerHost: boolean; startTimeoutMs: number; hasHealthCheck: boolean }>
+    Record<
+      string,
+      {
+        isOnePerHost: boolean;
+        isSingleton?: boolean;
+        startTimeoutMs: number;
+        hasHealthCheck: boolean;
+      }
+    >
   >;
 }
 
@@ -109,7 +117,7 @@ function inSets(count: { quantity: number; live: number; healthy: number }, host
 
 export function wantedOf(view: AppView, release: ReleaseShape): Record<string, number> {
   const wanted = wantedQuantities(view.app, Object.keys(release.types));
-  for (const [type, { isOnePerHost }] of Object.entries(release.types))
-    if (isOnePerHost) wanted[type] = Math.min(1, wanted[type] ?? 0);
+  for (const [type, { isOnePerHost, isSingleton }] of Object.entries(release.types))
+    if (isOnePerHost || isSingleton) wanted[type] = Math.min(1, wanted[type] ?? 0);
   return wanted;
 }

@@ -134,6 +134,7 @@ function move(
     strategy: deployment.strategy,
     batchSize: deployment.batchSize,
     isRollback,
+    singletons: singletonsOf(target),
   });
   const steps: Step[] = [];
   const add = (release: string, quantities: Quantities) => {
@@ -215,4 +216,8 @@ function nextLook(view: AppView, shape: ReleaseShape, options: DecideOptions): n
 function isSame(a: Readonly<Quantities>, b: Readonly<Quantities>): boolean {
   const types = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...types].every((type) => (a[type] ?? 0) === (b[type] ?? 0));
+}
+
+function singletonsOf({ types }: Pick<ReleaseShape, 'types'> = { types: {} }): Set<string> {
+  return new Set(Object.keys(types).filter((type) => types[type]?.isSingleton));
 }

@@ -33,6 +33,18 @@ describe('a rollout', () => {
     assert.deepEqual([plan.target.web, old(plan), plan.isDone], [1, 3, false]);
   });
 
+  test('ends the old one of a singleton as it begins the new one, on the way back too', () => {
+    for (const isRollback of [false, true]) {
+      const others = new Map([['old', { web: all(1) }]]);
+      const given = { wanted: { web: 1 }, singletons: new Set(['web']), others, isRollback };
+      const plan = planRollout(aView(given));
+      assert.deepEqual([plan.target.web, old(plan), plan.isDone], [1, 0, false]);
+      const ended = new Map([['old', { web: { quantity: 0, live: 0, healthy: 0 } }]]);
+      const done = planRollout(aView({ ...given, target: { web: all(1) }, others: ended }));
+      assert.equal(done.isDone, true);
+    }
+  });
+
   test('does nothing while the new one is not healthy', () => {
     const starting = { web: { quantity: 1, live: 1, healthy: 0 } };
     const plan = planRollout(aView({ target: starting }));

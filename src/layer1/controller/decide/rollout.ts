@@ -1,5 +1,5 @@
 // How many of each process type should the formations of an app hold next, on the way from where they are to one release?
-// Holds: the healthy ones of all releases never get fewer than wanted by a step taken here; a step waits for the health of the one before.
+// Holds: the healthy ones of all releases never get fewer than wanted by a step taken here (but of a singleton); a step waits for the health of the one before.
 
 import type { Deployment } from '../wire.ts';
 
@@ -27,6 +27,8 @@ export interface RolloutView {
   batchSize: number;
   /** Back to an old release: starts all at once, and takes away first what is not healthy, to make room. */
   isRollback: boolean;
+  /** Of which only one may run at once: the old one ends before the new one begins. */
+  singletons?: ReadonlySet<string>;
 }
 
 export interface RolloutPlan {
@@ -77,6 +79,9 @@ function moveType(view: RolloutView, type: string, wanted: number): Move {
   const now = view.target[type] ?? none;
   const old = sum(view, type);
   const fresh = certainlyHealthy(now);
+  // The scheduler has the new one wait until the old one has ended.
+  if (view.singletons?.has(type))
+    return { target: wanted, others: 0, isDone: now.quantity >= wanted && fresh >= wanted };
   const target = Math.min(now.quantity, wanted);
   if (target >= wanted && fresh >= wanted) return { target, others: 0, isDone: true };
   const stoppable = stoppableOf(view, { fresh, wanted, old });

@@ -5,8 +5,8 @@ import type { Caller, Context } from '../context.ts';
 import { defaultLimits, oneOffType } from '../decide/job-spec.ts';
 import { canRun } from '../decide/release.ts';
 import { controllerErrors } from '../errors.ts';
-import { readLivingApp } from '../records.ts';
-import type { App, Release } from '../wire.ts';
+import { readApp, readLivingApp } from '../records.ts';
+import type { App, Placement, Release } from '../wire.ts';
 import { updateApp } from './apps.ts';
 import { contentOf, makeRelease, readBase, refuseSystem } from './releases.ts';
 
@@ -16,22 +16,25 @@ export async function changeAppSettings(
   wanted: ChangeApp,
 ): Promise<void> {
   const { value: app } = await readLivingApp(context.store, request.app);
-  if (wanted.limits) refuseSystem(app);
+  const isReleased = wanted.limits !== undefined || wanted.placements !== undefined;
+  if (isReleased) refuseSystem(app);
+  const placements = await withAppIds(context, wanted.placements);
   const { base } = await readBase(context, app);
-  if (base && canRun(base)) refuseUnknownTypes(app, base, Object.keys(wanted.limits ?? {}));
-  if (!wanted.limits || !base || !canRun(base)) {
-    await updateApp(context, request.app, (old) => changed(old, wanted));
+  const types = [...Object.keys(wanted.limits ?? {}), ...Object.keys(placements)];
+  if (base && canRun(base)) refuseUnknownTypes(app, base, types);
+  if (!isReleased || !base || !canRun(base)) {
+    await updateApp(context, request.app, (old) => changed(old, wanted, placements));
     return;
   }
   await makeRelease(context, {
     ...request,
     draft(newest, old) {
       if (!newest) throw controllerErrors.noRelease(`app ${old.name} has no release any more`);
-      const types = Object.keys(wanted.limits ?? {}).join(', ');
+      const what = wanted.limits ? 'limits' : 'placement';
       return {
-        app: changed(old, wanted),
+        app: changed(old, wanted, placements),
         content: contentOf(newest),
-        description: `Set limits of ${types}`,
+        description: `Set ${what} of ${types.join(', ')}`,
       };
     },
   });
@@ -47,7 +50,31 @@ function refuseUnknownTypes({ name }: App, { version, processes }: Release, type
   );
 }
 
-function changed(app: App, { strategy, batchSize, limits = {} }: ChangeApp): App {
+type Placements = NonNullable<ChangeApp['placements']>;
+
+/** Placement goes by ids: a rename changes nothing. */
+async function withAppIds({ store }: Context, wanted: Placements = {}): Promise<Placements> {
+  const resolved = async (rules: Placement['near']) =>
+    await Promise.all(
+      (rules ?? []).map(async (rule) =>
+        rule.app === undefined ? rule : { ...rule, app: (await readApp(store, rule.app)).value.id },
+      ),
+    );
+  const result: Placements = {};
+  for (const [type, placement] of Object.entries(wanted))
+    result[type] = placement && {
+      ...placement,
+      ...(placement.near ? { near: await resolved(placement.near) } : {}),
+      ...(placement.apart ? { apart: await resolved(placement.apart) } : {}),
+    };
+  return result;
+}
+
+function changed(
+  app: App,
+  { strategy, batchSize, limits = {} }: ChangeApp,
+  placements: Placements,
+): App {
   const next = { ...app.limits };
   for (const [type, limit] of Object.entries(limits))
     next[type] = { ...defaultLimits, ...next[type], ...limit };
@@ -56,5 +83,14 @@ function changed(app: App, { strategy, batchSize, limits = {} }: ChangeApp): App
     strategy: strategy ?? app.strategy,
     batchSize: batchSize ?? app.batchSize,
     limits: next,
+    placements: nextPlacements(app, placements),
   };
+}
+
+function nextPlacements({ placements = {} }: App, wanted: Placements): Record<string, Placement> {
+  const next = { ...placements };
+  for (const [type, placement] of Object.entries(wanted))
+    if (placement === null) delete next[type];
+    else next[type] = placement;
+  return next;
 }

@@ -4,7 +4,7 @@ import { coreErrors } from '#core/errors';
 import { maxProcessTypes } from '#layer0/scheduler/wire';
 import type { FormationView } from '../api.ts';
 import type { Context } from '../context.ts';
-import { isHealthy } from '../decide/app-view.ts';
+import { isHealthy, wantedOf } from '../decide/app-view.ts';
 import { wantedQuantities } from '../decide/job-spec.ts';
 import { controllerErrors } from '../errors.ts';
 import { readApp, readLivingApp } from '../records.ts';
@@ -48,6 +48,13 @@ export async function scale(
   if (unknown !== undefined)
     throw controllerErrors.processTypeNotFound(
       `v${base?.version} of ${name} has no process type ${unknown}; it has ${types?.join(', ') || 'none'}`,
+    );
+  const single = Object.entries(quantities).find(
+    ([type, quantity]) => quantity > 1 && value.placements?.[type]?.count === 'singleton',
+  );
+  if (single)
+    throw coreErrors.invalid(
+      `${single[0]} of ${name} is a singleton: only one runs at once. gantry placement clear ${single[0]} ends that`,
     );
   const said = Object.entries(quantities).map(([type, quantity]) => `${type}=${quantity}`);
   const message = `${name}: ${said.join(' ')}`;
@@ -99,7 +106,7 @@ async function missingOf(
   const shape =
     app.currentRelease === undefined ? undefined : view.releases.get(app.currentRelease);
   if (!shape || view.deployments.length > 0) return undefined;
-  const wanted = wantedQuantities(app, Object.keys(shape.types));
+  const wanted = wantedOf(view, shape);
   for (const [type, quantity] of Object.entries(wanted)) {
     const jobs = view.jobs.filter(
       (job) => job.kind === 'service' && job.type === type && job.isWanted,

@@ -2,13 +2,15 @@
 
 import type { Duplex } from 'node:stream';
 import { hasCode } from '#core/errors';
-import type { JobStatus } from '#layer0/host/wire';
+import { type Host, hostPrefix, type JobStatus } from '#layer0/host/wire';
 import { isEnded, stateOf } from '#layer0/scheduler/client';
 import { type Job, jobKey } from '#layer0/scheduler/wire';
+import { listAll } from '#layer0/store/client';
 import type { Run } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
 import { checkEnv } from '../decide/env.ts';
 import { oneOffSpec, oneOffType } from '../decide/job-spec.ts';
+import { whyThere } from '../decide/why-there.ts';
 import { controllerErrors } from '../errors.ts';
 import { eventOperation } from '../events.ts';
 import { readApp, readLivingApp } from '../records.ts';
@@ -29,7 +31,7 @@ export function jobView(job: Job, status: JobStatus | undefined): JobView {
     ...seen,
     version: job.releaseVersion,
     createdAt: job.createdAt,
-    ...(job.host === undefined ? {} : { host: job.host }),
+    ...(job.host === undefined ? {} : { host: job.host, why: whyThere(job) }),
     ...(status?.address === undefined ? {} : { address: status.address }),
     ...(status?.exitCode === undefined ? {} : { exitCode: status.exitCode }),
     ...(status?.endedAt === undefined ? {} : { endedAt: status.endedAt }),
@@ -38,9 +40,15 @@ export function jobView(job: Job, status: JobStatus | undefined): JobView {
 
 export async function readJobs({ store, observer }: Context, name: string): Promise<JobView[]> {
   const { value: app } = await readApp(store, name);
+  const hosts = await listAll<Host>(store, hostPrefix);
+  const names = new Map(hosts.map(({ value }) => [value.id, value.name]));
+  const onHost = ({ host = '' }: Job) => {
+    const hostName = names.get(host);
+    return hostName === undefined ? {} : { hostName };
+  };
   return observer
     .jobs(app.id)
-    .map((job) => jobView(job, observer.status(job.id)))
+    .map((job) => ({ ...jobView(job, observer.status(job.id)), ...onHost(job) }))
     .sort((a, b) => (a.type === b.type ? indexOf(a) - indexOf(b) : a.type < b.type ? -1 : 1));
 }
 

@@ -66,7 +66,7 @@ export interface ReleaseRequest {
 export const emptyContent: Content = { sealedEnv: {}, processes: {} };
 
 export function contentOf(release: Release): Content {
-  const { id, app, version, description, createdBy, createdAt, ...content } = release;
+  const { id, app, version, description, createdBy, createdAt, placements, ...content } = release;
   return content;
 }
 
@@ -88,6 +88,7 @@ async function attempt(context: Context, request: ReleaseRequest) {
   const app = draft.app ?? entry.value;
   const release: Release = {
     ...draft.content,
+    ...placementsOf(app),
     id: newId('rel'),
     app: app.id,
     version: last + 1,
@@ -127,6 +128,11 @@ async function attempt(context: Context, request: ReleaseRequest) {
       ),
     ],
   };
+}
+
+/** Of the app as it is, also where the rest of the content is an old release's. */
+function placementsOf({ placements = {} }: App): Pick<Release, 'placements'> {
+  return Object.keys(placements).length === 0 ? {} : { placements };
 }
 
 function recordsOf(release: Release, deployment: Deployment | undefined): Operation[] {
