@@ -78,8 +78,10 @@ export const attachBufferBytes = 1024 * 1024;
 /** Log files of one container: the engine rotates at this size and keeps so many. */
 export const logMaxBytes = 10 * 1024 * 1024;
 export const logMaxFiles = 3;
-/** Statuses written in one transaction: one compare and one put each. */
-export const maxStatusesPerTxn = 50;
+/** Statuses written in one transaction: two compares and one put each. */
+export const maxStatusesPerTxn = 33;
+/** How often it is looked whether jobs that are gone still hold addresses. */
+export const addressesEveryMs = 60_000;
 /** Statuses wait this long for others to share a transaction. */
 export const statusBatchMs = 5;
 /** Rounds of planning in one pass; more is a plan that does not settle. */

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { coreErrors } from '#core/errors';
 import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { seededRandom } from '#core/random';
@@ -39,7 +40,7 @@ async function aWriter() {
     await writer.stop();
     return (await store.get<JobStatus>(statusKey(job.id)))?.value;
   };
-  return { store, writer, put, settle };
+  return { clock, store, writer, put, settle };
 }
 
 test('a status is written also when the record changes on the way', async () => {
@@ -93,4 +94,29 @@ test('what is written names the incarnation that the record was read in', async 
   writer.put(aStatus());
   await settle();
   assert.deepEqual(seen, [incarnation]);
+});
+
+test('a status whose answer was lost and that arrives late does not land on the one that came after it', async () => {
+  const { clock, store, writer, settle } = await aWriter();
+  const { txn } = store;
+  let late: (() => Promise<unknown>) | undefined;
+  store.txn = async (call) => {
+    if (late || call.operations.length === 0) return txn.call(store, call);
+    late ??= () => txn.call(store, call);
+    throw coreErrors.timeout('no answer');
+  };
+  writer.put(aStatus({ state: 'starting', isHealthy: false }));
+  await clock.advance(100);
+  writer.put(aStatus());
+  assert.equal((await settle())?.state, 'up');
+  await late?.();
+  assert.equal((await store.get<JobStatus>(statusKey(job.id)))?.value.state, 'up');
+});
+
+test('a status follows one that an earlier life of the agent wrote', async () => {
+  const { store, writer, settle } = await aWriter();
+  const value = aStatus({ state: 'starting', isHealthy: false });
+  await store.txn({ compare: [], operations: [{ put: statusKey(job.id), value }] });
+  writer.put(aStatus());
+  assert.equal((await settle())?.state, 'up');
 });

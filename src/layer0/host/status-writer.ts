@@ -1,5 +1,6 @@
 // Brings statuses to the store, many in one transaction. The last one of a job wins, but a failure is shown before what
-// follows it; none is lost while the store is away, and none is written of a job that has moved to another host.
+// follows it; none is lost while the store is away, none is written of a job that has moved to another host, and none that
+// was long on its way lands on a later one.
 
 import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
@@ -27,6 +28,11 @@ interface Due {
   modRevision: number;
 }
 
+/** The revision of a key that is not there. */
+const absent = 0;
+/** What each status of a batch compares: the job's record, and the status that it follows. */
+const comparesEach = 2;
+
 export class StatusWriter {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -37,6 +43,9 @@ export class StatusWriter {
   readonly #next = new Map<string, JobStatus>();
   /** Records read from the store because the copy was behind; undefined: gone. */
   readonly #reread = new Map<string, Entry<Job> | undefined>();
+  /** Revisions of the statuses that the store has, where this process knows them. */
+  readonly #stored = new Map<string, number>();
+  #incarnation: string | undefined;
   #isSoon = false;
 
   constructor({ store, clock, random, log, records }: StatusWriterDeps) {
@@ -84,6 +93,7 @@ export class StatusWriter {
     this.#pending.delete(jobId);
     this.#next.delete(jobId);
     this.#reread.delete(jobId);
+    this.#stored.delete(jobId);
   }
 
   get waiting(): number {
@@ -111,23 +121,38 @@ export class StatusWriter {
   }
 
   async #write(batch: Due[], records: Records): Promise<void> {
-    const { ok, failed } = await this.#store.txn({
-      ...(records.revision ? { incarnation: records.revision.incarnation } : {}),
-      compare: batch.map(({ status, modRevision }) => ({ key: jobKey(status.jobId), modRevision })),
+    const incarnation = records.revision?.incarnation;
+    if (incarnation !== this.#incarnation) this.#stored.clear();
+    this.#incarnation = incarnation;
+    const { ok, failed, revision } = await this.#store.txn({
+      ...(incarnation === undefined ? {} : { incarnation }),
+      compare: batch.flatMap(({ status: { jobId }, modRevision }) => [
+        { key: jobKey(jobId), modRevision },
+        { key: statusKey(jobId), modRevision: this.#stored.get(jobId) ?? absent },
+      ]),
       operations: batch.map(({ status }) => ({ put: statusKey(status.jobId), value: status })),
     });
-    // A record has changed: what it says now decides whether its job is still ours.
     if (!ok) {
-      for (const at of failed) await this.#read(batch[at]?.status.jobId);
+      const stale = new Set(failed.map((at) => batch[Math.floor(at / comparesEach)]?.status.jobId));
+      for (const jobId of stale) await this.#read(jobId);
       return;
     }
-    for (const { status } of batch)
+    for (const { status } of batch) {
+      this.#stored.set(status.jobId, revision.revision);
       if (this.#pending.get(status.jobId) === status) this.#advance(status.jobId);
+    }
   }
 
-  /** The copy may be behind and stay so: what has changed since under other keys is no news to it. */
+  /**
+   * A record has changed: what it says now decides whether its job is still ours; the copy may be behind and stay so, for
+   * what has changed since under other keys is no news to it. Or a status is there that this process did not know of: one
+   * of its last life, or one whose answer was lost.
+   */
   async #read(jobId: string | undefined): Promise<void> {
-    if (jobId !== undefined) this.#reread.set(jobId, await this.#store.get<Job>(jobKey(jobId)));
+    if (jobId === undefined) return;
+    this.#reread.set(jobId, await this.#store.get<Job>(jobKey(jobId)));
+    const stored = await this.#store.get<JobStatus>(statusKey(jobId));
+    this.#stored.set(jobId, stored?.modRevision ?? absent);
   }
 
   #newest(jobId: string, records: Records): Entry<Job> | undefined {
