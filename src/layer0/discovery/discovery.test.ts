@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { coreErrors } from '#core/errors';
 import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { seededRandom } from '#core/random';
-import type { Store } from '#layer0/store/client';
+import type { Store, Txn } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
 import { createDiscovery, type DiscoveryClient, type Instance } from './client.ts';
 import { anInstance } from './fake.ts';
@@ -144,6 +145,42 @@ test('a registration lives as long as its process and a lease after it', async (
   assert.equal(router.instances('web.shop').length, 1, 'a restart is no gap');
   await clock.advance(5_000);
   assert.equal(router.instances('web.shop').length, 0);
+});
+
+test('a write whose answer was lost and that arrives late neither comes back nor lands on what followed', async () => {
+  const { clock, store, join } = aWorld();
+  const late: (() => Promise<unknown>)[] = [];
+  let isSlow = false;
+  const slow = new Proxy(store, {
+    get: (target, name) => {
+      if (name !== 'txn') return (Reflect.get(target, name) as () => unknown).bind(target);
+      return (txn: Txn) => {
+        if (!isSlow) return store.txn(txn);
+        late.push(() => store.txn(txn));
+        return Promise.reject(coreErrors.timeout('no answer'));
+      };
+    },
+  });
+  const [one, other] = [join(slow), join()];
+  await during(clock, one.register(anInstance(2)));
+  isSlow = true;
+  const lost = [
+    one.register(anInstance(1)),
+    one.update({ ...ref, handle: 'job-2' }, { metadata: { a: 'b' } }),
+  ];
+  await Promise.allSettled(lost.map((call) => during(clock, call)));
+  isSlow = false;
+  await during(clock, one.deregister(ref));
+  await during(
+    clock,
+    one.update({ ...ref, handle: 'job-2' }, { state: 'draining', metadata: { a: 'c' } }),
+  );
+  for (const arrive of late) await arrive();
+  const states = () =>
+    other.instances(ref.service).map(({ job, state, metadata }) => [job, state, metadata.a]);
+  await until(clock, 'it is as it was last wanted', () => {
+    return JSON.stringify(states()) === JSON.stringify([['job-2', 'draining', 'c']]);
+  });
 });
 
 test('a lost lease is noticed and everything registered again', async () => {

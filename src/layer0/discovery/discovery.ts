@@ -193,6 +193,10 @@ export class Discovery implements DiscoveryClient {
     const keys = new Set(isResync ? entries.keys() : change.map((event) => event.key));
     // What was published and is not there any more (a lost lease, a restored store) is written again.
     this.#publisher.forget((key) => !entries.has(key) && (isResync || keys.has(key)));
+    for (const key of keys) {
+      const entry = entries.get(key);
+      if (entry) this.#publisher.see(key, entry);
+    }
     this.#refresh(keys, isResync);
     if (isResync || change.some((event) => event.key.startsWith(consumerPrefix)))
       for (const callback of [...this.#consumerWatches]) callback();

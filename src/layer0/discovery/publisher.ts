@@ -1,12 +1,13 @@
 // Keeps what this process wants to be known for in the store, under one lease that it keeps alive.
 // A lost lease or another incarnation of the store only means writing everything again.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#core/clock';
 import { type AppError, hasCode, toAppError } from '#core/errors';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
-import type { Operation, Revision, Store } from '#layer0/store/client';
+import type { Entry, Operation, Revision, Store } from '#layer0/store/client';
 import { maxTxnOperations } from '#layer0/store/wire';
 import { decidePublish, type Published } from './decide/publish.ts';
 import { discoveryErrors } from './errors.ts';
@@ -90,6 +91,20 @@ export class Publisher {
     if (isAnyGone) this.#loop.trigger();
   }
 
+  /**
+   * Called with what is there under a key. A write that was long on its way, and whose answer was given up, may land on a
+   * later one or after its key was taken back: it is put right.
+   */
+  see(key: string, { value, lease, modRevision }: Entry): void {
+    if (lease === undefined || lease !== this.#lease?.id || this.#left.has(key)) return;
+    if (modRevision <= (this.#published.get(key)?.revision ?? 0)) return;
+    const wanted = this.#wanted.get(key);
+    const isWanted =
+      wanted !== undefined && isDeepStrictEqual(value, JSON.parse(JSON.stringify(wanted)));
+    this.#published.set(key, { value: isWanted ? wanted : value, lease, revision: modRevision });
+    if (!isWanted) this.#loop.trigger();
+  }
+
   /** Ends the lease, and with it everything that was published. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -167,10 +182,11 @@ export class Publisher {
       this.#published.clear();
     this.#incarnation = revision.incarnation;
     this.#lastRevision = revision;
+    const written = { lease, revision: revision.revision };
     for (const operation of operations) {
       if ('delete' in operation) this.#published.delete(operation.delete);
       else if (!this.#left.has(operation.put))
-        this.#published.set(operation.put, { value: operation.value, lease });
+        this.#published.set(operation.put, { value: operation.value, ...written });
     }
   }
 

@@ -63,10 +63,10 @@ test('what happened to a service comes as up, update, down and leader', () => {
 
 test('only what is missing, changed or under an old lease is written', () => {
   const published = new Map([
-    ['same', { value: { a: 1 }, lease: 'l2' }],
-    ['changed', { value: { a: 1 }, lease: 'l2' }],
-    ['old', { value: 1, lease: 'l1' }],
-    ['gone', { value: 1, lease: 'l2' }],
+    ['same', { value: { a: 1 }, lease: 'l2', revision: 1 }],
+    ['changed', { value: { a: 1 }, lease: 'l2', revision: 1 }],
+    ['old', { value: 1, lease: 'l1', revision: 1 }],
+    ['gone', { value: 1, lease: 'l2', revision: 1 }],
   ]);
   const wanted = new Map<string, unknown>([
     ['same', { a: 1 }],

@@ -7,6 +7,8 @@ import type { Operation } from '#layer0/store/wire';
 export interface Published {
   value: unknown;
   lease: string;
+  /** Of the commit. */
+  revision: number;
 }
 
 export interface PublishState {
