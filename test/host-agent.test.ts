@@ -44,6 +44,8 @@ describe('the host agent on Docker', () => {
       allocate: () => Promise.reject(new Error('no app networks here')),
       release: async () => {},
       resync: () => {},
+      claim: async () => {},
+      heldBy: () => [],
     };
     host = createHost(
       { runtime, store, network, discovery, clock, random, log },

@@ -62,7 +62,7 @@ export function createWorld({ cores = 2, seed = 1 }: WorldOptions = {}) {
       return discovery;
     },
     async boot(change: Partial<HostDeps> = {}): Promise<Host> {
-      discovery = createDiscovery(base);
+      discovery = createDiscovery({ ...base, store: change.store ?? store });
       const probe = async ({ container }: { container: string }) =>
         runtime.isHealthy(container) ? undefined : 'connection refused';
       const scripted = { runtime, network, discovery, cores, probe, ...testDeps };
@@ -159,22 +159,10 @@ function createTestNetwork(runtime: ReturnType<typeof createFakeRuntime>) {
   return {
     held,
     async ensureAppNetwork(app: string, appName: string) {
-      const network = {
-        name: `net-${app}`,
-        subnet: '10.9.0.0/16',
-        gateway: '10.9.0.1',
-        bridge: 'br-test',
-        labels: {},
-      };
-      await runtime.ensureNetwork({ ...network, mtu: 1500 });
-      return {
-        app,
-        appName,
-        subnet: network.subnet,
-        vni: 1,
-        networkName: network.name,
-        bridge: network.bridge,
-      };
+      const network = testNetwork(app, appName);
+      const { networkName: name, subnet, gateway, bridge } = network;
+      await runtime.ensureNetwork({ name, subnet, gateway, bridge, labels: {}, mtu: 1500 });
+      return network;
     },
     async allocate(app: string, job: string) {
       const ip = held.get(job) ?? `10.9.${next >> 8}.${next++ & 255}`;
@@ -192,5 +180,16 @@ function createTestNetwork(runtime: ReturnType<typeof createFakeRuntime>) {
       held.delete(job);
     },
     resync() {},
+    async claim({ job, ip }: { job: string; ip: string }) {
+      if (![...held.values()].includes(ip)) held.set(job, ip);
+    },
+    heldBy(host: string) {
+      return [...held].map(([job, ip]) => ({ app: 'app-any', ip, job, host }));
+    },
   };
+}
+
+function testNetwork(app: string, appName: string) {
+  const names = { networkName: `net-${app}`, bridge: 'br-test' };
+  return { app, appName, subnet: '10.9.0.0/16', gateway: '10.9.0.1', vni: 1, ...names };
 }

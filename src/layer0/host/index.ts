@@ -6,10 +6,12 @@ import type { Clock } from '#core/clock';
 import type { Component } from '#core/component';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
+import type { Loop } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
 import type { Network } from '#layer0/network/client';
 import type { Store } from '#layer0/store/client';
 import type { ActDeps } from './act/outcome.ts';
+import { createAddressCollector } from './address-collector.ts';
 import { type HostConfig, startsPerCore } from './config.ts';
 import { EngineView } from './engine-view.ts';
 import { createProbe, type Probe } from './health/probe.ts';
@@ -42,7 +44,10 @@ const maxUnknownNamed = 20;
 export interface HostDeps {
   runtime: Runtime;
   store: Store;
-  network: Pick<Network, 'ensureAppNetwork' | 'allocate' | 'release' | 'resync'>;
+  network: Pick<
+    Network,
+    'ensureAppNetwork' | 'allocate' | 'release' | 'claim' | 'heldBy' | 'resync'
+  >;
   discovery: DiscoveryClient;
   clock: Clock;
   random: Random;
@@ -94,6 +99,7 @@ class HostAgent implements Host {
   readonly #registration: HostRegistration;
   readonly #slots: StartSlots;
   readonly #agent: Agent;
+  readonly #addresses: Loop;
   #seal: Seal | undefined;
 
   constructor(deps: HostDeps, config: HostConfig) {
@@ -112,6 +118,14 @@ class HostAgent implements Host {
     this.#registration = new HostRegistration(deps, config);
     this.#slots = new StartSlots(startsPerCore * (deps.cores ?? availableParallelism()));
     this.#agent = this.#createAgent();
+    this.#addresses = createAddressCollector(
+      {
+        ...deps,
+        records: () => (this.#agent.isAdopted ? this.#agent.records : undefined),
+        hasRunning: (job) => this.#engine.of(job).some(({ state }) => state === 'running'),
+      },
+      config.hostId,
+    );
     this.streams = new JobStreams({
       runtime,
       containers: (jobId) => this.#engine.of(jobId),
@@ -126,9 +140,11 @@ class HostAgent implements Host {
     this.#statuses.start();
     await this.#registration.start();
     this.#agent.start();
+    this.#addresses.start();
   }
 
   async stop(): Promise<void> {
+    await this.#addresses.stop();
     await this.#agent.stop();
     this.#prober.stop();
     await this.#registration.stop();

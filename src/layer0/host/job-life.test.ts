@@ -2,6 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { coreErrors } from '#core/errors';
+import { jobKey } from '#layer0/scheduler/wire';
+import type { Store, Txn } from '#layer0/store/client';
+import { createMemoryStore } from '#layer0/store/fake';
 import { aJob, createWorld, type World } from './fake.ts';
 import { createSeal } from './seal.ts';
 import { type JobStatus, statusPrefix } from './wire.ts';
@@ -146,6 +150,102 @@ describe('the life of a job', () => {
     await restored.close();
   });
 
+  it('lists nobody who has ended, also where only an earlier store knew the job', async () => {
+    const job = aJob();
+    const switched = aSwitch(world.store, createMemoryStore({ clock: world.clock }));
+    await world.halt();
+    await world.boot({ store: switched.store });
+    await world.put(job);
+    await world.untilState(job, 'up');
+    await world.until('it is listed', () => world.discovery.instances('web.shop').length === 1);
+    await switched.turn();
+    await world.clock.advance(30_000);
+    const [container] = await world.containers(job);
+    assert.equal(container?.state, 'running');
+    world.runtime.exit(container.id, 1);
+    await world.until('it is no longer listed', async () => {
+      const instances = await switched.now().list('discovery/instances/web.shop/');
+      return instances.entries.length === 0;
+    });
+  });
+
+  it('takes back a registration whose answer was lost', async () => {
+    const job = aJob();
+    await world.halt();
+    const store = new Proxy(world.store, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        if (name !== 'txn') return value.bind(target);
+        return async (txn: Txn) => {
+          const result = await target.txn(txn);
+          const isInstance = txn.operations.some((one) => 'put' in one && one.put.includes(job.id));
+          if (
+            isInstance &&
+            txn.operations.every((one) => 'put' in one && one.put.startsWith('discovery/'))
+          )
+            throw coreErrors.timeout('no answer');
+          return result;
+        };
+      },
+    });
+    await world.boot({ store });
+    await world.put(job);
+    const isListed = async () =>
+      (await world.store.list('discovery/instances/web.shop/')).entries.length > 0;
+    await world.until('it is listed', isListed);
+    await world.put({ ...job, desired: 'down' });
+    await world.untilState(job, 'down');
+    await world.clock.advance(30_000);
+    assert.equal(await isListed(), false);
+  });
+
+  it('keeps the address of what runs, also where only an earlier store knew the job', async () => {
+    const job = aJob();
+    const switched = aSwitch(world.store, createMemoryStore({ clock: world.clock }));
+    await world.halt();
+    await world.boot({ store: switched.store });
+    await world.put(job);
+    await world.untilState(job, 'up');
+    const address = world.network.held.get(job.id);
+    world.network.held.clear();
+    await switched.turn();
+    await world.until('it is held again', () => world.network.held.get(job.id) === address);
+    await world.clock.advance(120_000);
+    assert.equal(world.network.held.get(job.id), address);
+    world.runtime.exit((await world.containers(job))[0]?.id ?? '', 1);
+    await world.until('it is free', () => world.network.held.size === 0, 120_000);
+  });
+
+  it('gives back an address that no job has', async () => {
+    world.network.held.set('job-000000000000gone', '10.9.0.99');
+    await world.until(
+      'the address of nobody is free',
+      () => !world.network.held.has('job-000000000000gone'),
+      120_000,
+    );
+  });
+
+  it('frees an address again that a restored store says is held', async () => {
+    const job = aJob();
+    const restored = createMemoryStore({ clock: world.clock });
+    const switched = aSwitch(world.store, restored);
+    await world.halt();
+    await world.boot({ store: switched.store });
+    await world.put(job);
+    await world.untilState(job, 'up');
+    const address = world.network.held.get(job.id) ?? '';
+    await world.put({ ...job, desired: 'down' });
+    await world.untilState(job, 'down');
+    await world.until('its address is free', () => !world.network.held.has(job.id));
+    // The backup is of a moment when it was to stop.
+    const value = { ...job, desired: 'down' };
+    await restored.txn({ compare: [], operations: [{ put: jobKey(job.id), value }] });
+    world.network.held.set(job.id, address);
+    await switched.turn();
+    await world.until('its address is free again', () => !world.network.held.has(job.id));
+  });
+
   it('ends what was deleted while nobody watched, in the same incarnation', async () => {
     const job = aJob();
     await world.put(job);
@@ -188,3 +288,21 @@ describe('the life of a job', () => {
     assert.deepEqual([after.attempt, after.containerId], [1, before.containerId]);
   });
 });
+
+/** One store until the turn, then the other: what a restore is to whoever uses it. */
+function aSwitch(first: Store, second: Store) {
+  let now = first;
+  return {
+    store: new Proxy(first, {
+      get: (_, name) => {
+        const value: unknown = Reflect.get(now, name);
+        return typeof value === 'function' ? value.bind(now) : value;
+      },
+    }),
+    now: () => now,
+    async turn() {
+      now = second;
+      await first.close();
+    },
+  };
+}

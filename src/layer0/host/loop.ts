@@ -103,6 +103,10 @@ export class Agent {
     return this.#adopted.promise;
   }
 
+  get isAdopted(): boolean {
+    return this.#statuses !== undefined;
+  }
+
   /** Job records of every host; undefined before `start`. */
   get records(): Mirror<Job> | undefined {
     return this.#jobs;
@@ -118,7 +122,7 @@ export class Agent {
 
   status(): Record<string, unknown> {
     return {
-      isAdopted: this.#statuses !== undefined,
+      isAdopted: this.isAdopted,
       isStoreConnected: this.#jobs?.isConnected ?? false,
       incarnation: this.#incarnation,
       loop: this.#loop.status(),
@@ -156,11 +160,27 @@ export class Agent {
     const incarnation = this.#jobs?.revision?.incarnation;
     if (incarnation === undefined) return undefined;
     this.#statuses ??= await this.#readStatuses();
-    if (this.#incarnation !== undefined && this.#incarnation !== incarnation) this.#sayAgain();
+    if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
+      this.#statuses = await this.#readStatuses();
+      this.#sayAgain();
+    }
+    await this.#claimAddresses(incarnation);
     this.#incarnation = incarnation;
     this.#assignAll();
     this.#adopted.resolve();
     return this.#collect();
+  }
+
+  /** What was started when the store was another one has its address still, and this one may know nothing of it. */
+  async #claimAddresses(incarnation: string): Promise<void> {
+    if (this.#incarnation === incarnation) return;
+    const { engine, network, config } = this.#act;
+    for (const job of engine.jobIds())
+      for (const { ip, state, labels: marks } of engine.of(job)) {
+        const app = marks[labels.app];
+        if (marks[labels.incarnation] === incarnation || state !== 'running') continue;
+        if (ip && app) await network.claim({ app, job, host: config.hostId, ip });
+      }
   }
 
   async #readStatuses(): Promise<Map<string, JobStatus>> {
@@ -233,10 +253,12 @@ export class Agent {
     void worker.stop();
   }
 
-  /** The store came back as another one: it does not have what was written to the last one. */
+  /** The store came back as another one: it does not have what was written to the last one, and has what was taken back. */
   #sayAgain(): void {
-    for (const { view } of this.#workers.values())
+    for (const { view } of this.#workers.values()) {
+      view.memory.isAddressFree = false;
       if (view.status) this.#act.statuses.put(view.status);
+    }
   }
 
   async #collect(): Promise<void | { againMs: number }> {

@@ -32,8 +32,8 @@ export interface JobMemory {
   /** Container whose health is being probed. */
   probing?: string;
   health: Health;
-  /** unknown: an earlier life of the agent may have registered it. */
-  registered: 'unknown' | 'no' | 'up' | 'draining';
+  /** unknown: an earlier life of the agent may have registered it. asked: it is to be listed, and may not be yet. */
+  registered: 'unknown' | 'no' | 'asked' | 'up' | 'draining';
   /** By the monotonic clock, as the two that follow. */
   drainingSinceMs?: number;
   signalledAtMs?: number;

@@ -8,7 +8,7 @@ import { macOf } from './decide/cidr.ts';
 import { endpointsOf } from './decide/endpoints.ts';
 import { bridgePrefix, routesName } from './decide/names.ts';
 import { routesOf } from './decide/routes.ts';
-import { Ledger } from './ledger.ts';
+import { type AddressClaim, Ledger } from './ledger.ts';
 import { machineRoutes } from './machine.ts';
 import {
   type Address,
@@ -17,6 +17,7 @@ import {
   addressPrefix,
   type CarriedNetwork,
   gatewayHolder,
+  gatewayHolderPrefix,
   routesApp,
 } from './wire.ts';
 
@@ -120,6 +121,22 @@ export class AppNetworks implements Network {
 
   release(job: string): Promise<void> {
     return this.#ledger.release(job);
+  }
+
+  claim(claim: AddressClaim): Promise<void> {
+    return this.#ledger.claim(claim);
+  }
+
+  heldBy(host: string): readonly Address[] | undefined {
+    if (!this.#addresses?.isConnected) return undefined;
+    return [...this.#addresses.entries().values()]
+      .map(({ value }) => value)
+      .filter(
+        (one) =>
+          one.host === host &&
+          one.freedAt === undefined &&
+          !one.job.startsWith(gatewayHolderPrefix),
+      );
   }
 
   removeAppNetwork(app: string): Promise<boolean> {

@@ -8,6 +8,7 @@ import type { Store } from '#layer0/store/client';
 import { AppNetworks } from './app-networks.ts';
 import type { NetworkConfig } from './config.ts';
 import type { Firewall } from './firewall.ts';
+import type { AddressClaim } from './ledger.ts';
 import type { Overlay } from './overlay.ts';
 import type { Address, AppNetwork, Attachment, CarriedNetwork } from './wire.ts';
 
@@ -27,6 +28,13 @@ export interface Network extends Component {
   allocate(app: string, job: string, host: string): Promise<Attachment>;
   /** Call when the job's container is gone. Absent is no error. */
   release(job: string): Promise<void>;
+  /**
+   * The address that a running container of the job has is held by it, unless somebody else holds it by now. After a
+   * restore the store may know nothing of it.
+   */
+  claim(claim: AddressClaim): Promise<void>;
+  /** Held by jobs of a host, as this machine last saw it; undefined before the first look. */
+  heldBy(host: string): readonly Address[] | undefined;
   /**
    * Takes the network off this machine; it is forgotten when no other machine carries it, and the answer says whether it is.
    * network.inUse while a job holds an address there. Absent is no error.

@@ -6,7 +6,7 @@ import { type Entry, listAll, type Store, type Txn } from '#layer0/store/client'
 import { maxTxnOperations } from '#layer0/store/wire';
 import { maxConflicts, type NetworkConfig } from './config.ts';
 import { nextAddress, nextSubnet, nextVni, prefixFor } from './decide/allocate.ts';
-import { gatewayOf, parseCidr } from './decide/cidr.ts';
+import { contains, gatewayOf, parseCidr, parseIp } from './decide/cidr.ts';
 import { bridgeName, networkName } from './decide/names.ts';
 import { networkErrors } from './errors.ts';
 import {
@@ -25,6 +25,9 @@ import {
   poolKey,
   routesApp,
 } from './wire.ts';
+
+/** Who has which address of an app. */
+export type AddressClaim = Pick<Address, 'app' | 'job' | 'host' | 'ip'>;
 
 export interface LedgerDeps {
   store: Store;
@@ -105,6 +108,19 @@ export class Ledger {
       const held = await this.#store.get<JobAddress>(jobAddressKey(job));
       if (held) return { result: { ip: held.value.ip, network: network.value } };
       return this.#planAddress(network, job, host);
+    });
+  }
+
+  /** Nothing to do where the job holds an address already, or somebody else this one. */
+  claim({ app, job, host, ip }: AddressClaim): Promise<void> {
+    return this.#untilCommitted(`note the address of job ${job}`, async () => {
+      const network = await this.#store.get<AppNetwork>(appNetworkKey(app));
+      const held = await this.#store.get<JobAddress>(jobAddressKey(job));
+      const there = await this.#store.get<Address>(addressKey(app, ip));
+      const isFree = there === undefined || there.value.freedAt !== undefined;
+      const isInside = network && contains(parseCidr(network.value.subnet), parseIp(ip));
+      if (!network || held || !isFree || !isInside) return { result: undefined };
+      return { result: undefined, txn: giveTo({ app, job, host, ip }, network, there) };
     });
   }
 
@@ -250,23 +266,8 @@ export class Ledger {
     );
     if (!ip)
       throw networkErrors.subnetFull(`job ${job} gets no address: ${subnet} of ${appName} is full`);
-    const key = addressKey(app, ip);
-    const address: Address = { app, ip, job, host };
-    const holds: JobAddress = { app, ip };
-    const txn: Txn = {
-      compare: [
-        unchanged(network.key, network),
-        unchanged(
-          key,
-          entries.find((entry) => entry.key === key),
-        ),
-        { key: jobAddressKey(job), is: 'absent' },
-      ],
-      operations: [
-        { put: key, value: address },
-        { put: jobAddressKey(job), value: holds },
-      ],
-    };
+    const there = entries.find(({ key }) => key === addressKey(app, ip));
+    const txn = giveTo({ app, job, host, ip }, network, there);
     return { result: { ip, network: network.value }, txn };
   }
 
@@ -286,6 +287,28 @@ interface Plan<T> {
   result: T;
   /** Absent when there is nothing to write. */
   txn?: Txn;
+}
+
+/** All that the gift rests on is compared: the network, the address as it was read, that the job has none. */
+function giveTo(
+  { app, job, host, ip }: AddressClaim,
+  network: Entry<AppNetwork>,
+  there: Entry<Address> | undefined,
+): Txn {
+  const key = addressKey(app, ip);
+  const address: Address = { app, ip, job, host };
+  const holds: JobAddress = { app, ip };
+  return {
+    compare: [
+      unchanged(network.key, network),
+      unchanged(key, there),
+      { key: jobAddressKey(job), is: 'absent' },
+    ],
+    operations: [
+      { put: key, value: address },
+      { put: jobAddressKey(job), value: holds },
+    ],
+  };
 }
 
 function replace(entry: Entry, value: unknown): Txn {

@@ -10,6 +10,8 @@ import { done, type Executor } from './outcome.ts';
 export const register: Executor<'register'> = async (_step, view, deps) => {
   const instance = view.job && instanceOf(view, view.job, deps.config.hostId);
   if (!instance) return done;
+  // One that fails stays wanted: whatever comes of it, it is to be taken back.
+  view.memory.registered = 'asked';
   await deps.discovery.register({ ...instance, state: 'up' });
   view.memory.registered = 'up';
   return done;

@@ -24,7 +24,7 @@ export const done: Outcome = { done: true };
 export interface ActDeps {
   runtime: Runtime;
   engine: EngineView;
-  network: Pick<Network, 'ensureAppNetwork' | 'allocate' | 'release'>;
+  network: Pick<Network, 'ensureAppNetwork' | 'allocate' | 'release' | 'claim'>;
   discovery: DiscoveryClient;
   seal: Seal;
   slots: StartSlots;

@@ -2,6 +2,7 @@
 // Never two containers of a job at once; nothing is started before everything that runs was adopted.
 
 import type { DrainAnswer } from '#layer0/discovery/client';
+import { serviceOf } from '../labels.ts';
 import type { Plan, Step } from '../steps.ts';
 import type { JobView } from '../view.ts';
 import { planDown } from './plan-down.ts';
@@ -22,13 +23,24 @@ export interface PlanContext {
 export function planJob(view: JobView, context: PlanContext): Plan {
   switch (view.intent) {
     case 'leave':
-      return { steps: [], wait: { reason: 'the store does not know this job' } };
+      return planLeft(view);
     case 'stop':
     case 'vacate':
       return planDown(view, context);
     case 'run':
       return view.job ? planUp(view, view.job, context) : { steps: [] };
   }
+}
+
+/** Nobody may end it. Once it has ended by itself, nobody shall look for it there. */
+function planLeft({ containers, memory, job }: JobView): Plan {
+  const source = job ?? containers.at(-1);
+  const isRunning = containers.some(({ state }) => state === 'running');
+  // What an earlier life of the agent registered ended with that life's lease.
+  const isOwn = memory.registered !== 'no' && memory.registered !== 'unknown';
+  if (!source || isRunning || !isOwn)
+    return { steps: [], wait: { reason: 'the store does not know this job' } };
+  return { steps: [{ kind: 'unwatchHealth' }, { kind: 'unregister', service: serviceOf(source) }] };
 }
 
 /** Names of a plan's steps, for logs and tests. */

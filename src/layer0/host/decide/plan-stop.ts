@@ -17,6 +17,7 @@ interface Situation {
 export function planStop(view: JobView, { container, context, reason }: Situation): Plan {
   const { memory, job } = view;
   const service = serviceOf(job ?? container);
+  if (memory.registered === 'asked') return { steps: [{ kind: 'unregister', service }] };
   if (memory.registered === 'up' || memory.registered === 'unknown')
     return { steps: [{ kind: 'markDraining', service }] };
   if (memory.registered === 'draining' && memory.signalledAtMs === undefined) {
