@@ -12,14 +12,16 @@ const longestAwayMs = 25_000;
 /** How far wall clocks are set, at most, back or forward. */
 const longestJumpMs = 3_600_000;
 
-type Deed = () => Promise<void> | void;
+export type Deed = () => Promise<void> | void;
+/** How often each is drawn, against the others. */
+export type Deeds = [weight: number, deed: Deed][];
 
 export class Chaos {
   readonly #sim: Simulation;
-  readonly #deeds: [number, Deed][];
+  readonly #deeds: Deeds;
   readonly #users: Users;
 
-  constructor(sim: Simulation, users: Users) {
+  constructor(sim: Simulation, users: Users, more: Deeds) {
     this.#sim = sim;
     this.#users = users;
     this.#deeds = [
@@ -33,6 +35,7 @@ export class Chaos {
       [1, () => this.#jumpClock()],
       [1, () => this.#depose()],
       [1, () => this.#compact()],
+      ...more,
     ];
   }
 
@@ -49,6 +52,7 @@ export class Chaos {
 
   /** Everything is repaired. */
   async end(): Promise<void> {
+    this.#sim.heal();
     for (const machine of this.#sim.machines) {
       machine.faults.isOn = false;
       machine.runtime.restart();
@@ -68,41 +72,40 @@ export class Chaos {
   }
 
   #killDaemon(): void {
-    const machine = this.#machine();
+    const machine = aMachine(this.#sim);
     if (!machine.isUp) return;
     this.#sim.say(`${machine.id}: daemon is killed`);
     machine.kill();
-    this.#later(() => machine.boot());
+    later(this.#sim, () => machine.boot());
   }
 
   async #shutDown(): Promise<void> {
-    const machine = this.#machine();
+    const machine = aMachine(this.#sim);
     if (!machine.isUp) return;
     this.#sim.say(`${machine.id}: daemon is asked to end`);
     await machine.shutDown();
-    this.#later(() => machine.boot());
+    later(this.#sim, () => machine.boot());
   }
 
   #crashEngine(): void {
-    const machine = this.#machine();
+    const machine = aMachine(this.#sim);
     this.#sim.say(`${machine.id}: engine dies`);
     machine.runtime.crash();
-    this.#later(() => machine.runtime.restart());
+    later(this.#sim, () => machine.runtime.restart());
   }
 
   #powerOff(): void {
-    const machine = this.#machine();
+    const machine = aMachine(this.#sim);
     this.#sim.say(`${machine.id}: loses power`);
-    machine.kill();
-    machine.runtime.powerOff();
-    this.#later(() => {
+    machine.powerOff();
+    later(this.#sim, () => {
       machine.runtime.restart();
       machine.boot();
     });
   }
 
   async #crashContainer(): Promise<void> {
-    const machine = this.#machine();
+    const machine = aMachine(this.#sim);
     const running = await listRunning(machine);
     const victim = running[Math.floor(this.#sim.random() * running.length)];
     if (!victim) return;
@@ -113,10 +116,10 @@ export class Chaos {
   }
 
   #disturb(): void {
-    const machine = this.#machine();
+    const machine = aMachine(this.#sim);
     this.#sim.say(`${machine.id}: calls begin to fail`);
     machine.faults.isOn = true;
-    this.#later(() => {
+    later(this.#sim, () => {
       machine.faults.isOn = false;
     });
   }
@@ -143,16 +146,15 @@ export class Chaos {
     this.#sim.say('history is cut');
     ledger.compact(ledger.revision());
   }
+}
 
-  #machine(): Machine {
-    const { machines, random } = this.#sim;
-    const machine = machines[Math.floor(random() * machines.length)];
-    if (!machine) throw new Error('a cluster has at least one machine');
-    return machine;
-  }
+export function aMachine({ machines, random }: Simulation): Machine {
+  const machine = machines[Math.floor(random() * machines.length)];
+  if (!machine) throw new Error('a cluster has at least one machine');
+  return machine;
+}
 
-  #later(deed: () => void): void {
-    const { clock, random } = this.#sim;
-    clock.timer(Math.floor(random() ** 2 * longestAwayMs), deed);
-  }
+/** What was broken is repaired, after a while. */
+export function later({ clock, random }: Simulation, deed: () => void): void {
+  clock.timer(Math.floor(random() ** 2 * longestAwayMs), deed);
 }

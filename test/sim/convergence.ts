@@ -1,10 +1,22 @@
 // Is everything what was asked for? Answers with what is not, in words; nothing is settled while anything is left.
 
+import type { Instance } from '#layer0/discovery/client';
+import { instancePrefix } from '#layer0/discovery/wire';
 import { type JobStatus, statusPrefix } from '#layer0/host/wire';
+import { gatewayOf } from '#layer0/network/client';
+import {
+  type Address,
+  type AppNetwork,
+  addressPrefix,
+  appNetworkPrefix,
+  gatewayHolder,
+  gatewayHolderPrefix,
+  routesApp,
+} from '#layer0/network/wire';
 import { type Formation, formationPrefix, type Job, jobPrefix } from '#layer0/scheduler/wire';
 import { type App, appPrefix, type Deployment, deploymentRoot } from '#layer1/controller/wire';
 import { listRunning } from './invariants.ts';
-import { badImageName } from './machine.ts';
+import { badImageName, type Machine } from './machine.ts';
 import type { Simulation } from './simulation.ts';
 
 interface Seen {
@@ -13,6 +25,8 @@ interface Seen {
   status: Map<string, JobStatus>;
   /** Hosts of the running containers of each job. */
   running: Map<string, string[]>;
+  /** Jobs that only an earlier store knew: they run until they end by themselves. */
+  foreign: Set<string>;
   hosts: number;
 }
 
@@ -40,6 +54,8 @@ export async function unsettled(sim: Simulation): Promise<string[]> {
   const known = new Set(seen.jobs.map(({ id }) => id));
   for (const [id, hosts] of seen.running)
     if (!known.has(id)) open.push(`a container of ${id} runs on ${hosts} without a record`);
+  for (const id of seen.foreign) known.add(id);
+  open.push(...openAddresses(sim, known), ...openTunnels(sim), ...openDiscovery(sim, seen));
   return open;
 }
 
@@ -91,13 +107,91 @@ function openOneOff(job: Job, { status, running }: Seen): string[] {
   return [`${job.id} (one-off) is ${is?.state ?? 'pending'}: ${is?.reason ?? job.pendingReason}`];
 }
 
+/** Every address in use belongs to a job that is there, or is a machine's own in a network. */
+function openAddresses({ ledger }: Simulation, known: Set<string>): string[] {
+  return ledger.readRange({ prefix: addressPrefix }).flatMap(({ value }) => {
+    const { ip, job, freedAt } = value as Address;
+    if (freedAt !== undefined || known.has(job) || job.startsWith(gatewayHolderPrefix)) return [];
+    return [`${ip} is still held by ${job}`];
+  });
+}
+
+/** Each machine has an entry for each address on another one, in the networks that it carries, and no other. */
+function openTunnels({ ledger, machines, isCluster }: Simulation): string[] {
+  if (!isCluster) return [];
+  const networks = ledger.readRange({ prefix: appNetworkPrefix });
+  return machines.flatMap((machine) => {
+    const wanted = new Set(
+      networks.flatMap(({ value }) =>
+        wantedEntries(value as AppNetwork, machine, { ledger, machines }),
+      ),
+    );
+    const has = machine.tunnels.entries();
+    return [
+      ...[...wanted]
+        .filter((entry) => !has.has(entry))
+        .map((entry) => `${machine.id} lacks ${entry}`),
+      ...[...has]
+        .filter((entry) => !wanted.has(entry))
+        .map((entry) => `${machine.id} still has ${entry}`),
+    ];
+  });
+}
+
+function wantedEntries(
+  { app, vni, subnet, gatewayHost }: AppNetwork,
+  { id }: Machine,
+  { ledger, machines }: Pick<Simulation, 'ledger' | 'machines'>,
+): string[] {
+  const held = ledger
+    .readRange({ prefix: `${addressPrefix}${app}/` })
+    .map(({ value }) => value as Address)
+    .filter(({ freedAt }) => freedAt === undefined)
+    .map(({ ip, host, job }) => ({ ip, host, isGateway: job === gatewayHolder(app, host) }));
+  if (gatewayHost !== undefined)
+    held.push({ ip: gatewayOf(subnet), host: gatewayHost, isGateway: true });
+  // Machines join that network by routes, and none of their containers is in it.
+  if (app === routesApp) return [];
+  if (!held.some(({ host, isGateway }) => isGateway && host === id)) return [];
+  return held.flatMap(({ ip, host }) => {
+    const there = machines.find((machine) => machine.id === host);
+    return host === id || !there ? [] : [`${vni} ${ip} ${there.plan.address}`];
+  });
+}
+
+/** Who is listed is healthy, and the other way round. */
+function openDiscovery({ ledger }: Simulation, { jobs, status, foreign }: Seen): string[] {
+  const listed = new Set(
+    ledger
+      .readRange({ prefix: instancePrefix })
+      .flatMap(({ value }) => (value as Instance).job ?? []),
+  );
+  const open: string[] = [];
+  for (const { id, kind } of jobs) {
+    const is = status.get(id);
+    const isHealthy = is?.state === 'up' && is.isHealthy;
+    if (kind === 'service' && isHealthy && !listed.delete(id)) open.push(`${id} is not listed`);
+  }
+  for (const id of listed) if (!foreign.has(id)) open.push(`${id} is listed and not healthy`);
+  return open;
+}
+
+function isKnown({ ledger }: Simulation, job: string): boolean {
+  return ledger.read(`${jobPrefix}${job}`) !== undefined;
+}
+
 async function look(sim: Simulation): Promise<Seen> {
   const read = <T>(prefix: string) =>
     sim.ledger.readRange({ prefix }).map(({ value }) => value as T);
   const running = new Map<string, string[]>();
+  const foreign = new Set<string>();
   for (const machine of sim.machines)
     for (const { labels } of await listRunning(machine)) {
       const job = labels['gantry.job'] ?? '';
+      if (labels['gantry.incarnation'] !== sim.ledger.incarnation && !isKnown(sim, job)) {
+        foreign.add(job);
+        continue;
+      }
       running.set(job, [...(running.get(job) ?? []), machine.id]);
     }
   return {
@@ -105,6 +199,7 @@ async function look(sim: Simulation): Promise<Seen> {
     jobs: read<Job>(jobPrefix),
     status: new Map(read<JobStatus>(statusPrefix).map((status) => [status.jobId, status])),
     running,
+    foreign,
     hosts: sim.machines.length,
   };
 }

@@ -30,7 +30,9 @@ export function engineDoor({ runtime, life, faults, watch }: EngineDoorOptions):
         if (fault === 'slow') await life.clock.sleep(faults.delayMs());
         if (fault === 'refuse') throw engineErrors.unavailable('the engine does not answer');
         const answer = await call(...args);
-        if (fault === 'lose') throw coreErrors.timeout('the answer of the engine was lost');
+        if (fault === 'repeat') return await call(...args);
+        if (fault === 'lose' || fault === 'late')
+          throw coreErrors.timeout('the answer of the engine was lost');
         return answer;
       });
   return {
@@ -69,6 +71,7 @@ export function engineDoor({ runtime, life, faults, watch }: EngineDoorOptions):
     for await (const event of runtime.events(labels, either)) {
       if (!life.isAlive) break;
       if (event.type === 'container' && faults.drops()) continue;
+      await life.awake();
       yield event;
     }
     if (!life.isAlive) await new Promise(() => {});

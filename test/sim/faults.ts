@@ -2,8 +2,13 @@
 
 import type { Random } from '#core/random';
 
-/** refuse: it never arrived. lose: it was done, and nobody hears of it. slow: it takes long. */
-export type Fault = 'none' | 'refuse' | 'lose' | 'slow';
+/**
+ * refuse: it never arrived. lose: it was done, and nobody hears of it. slow: it takes long. late: it is done after whoever
+ * asked has given up. repeat: it arrives twice.
+ */
+export type Fault = 'none' | 'refuse' | 'lose' | 'slow' | 'late' | 'repeat';
+
+const usualKinds: readonly Fault[] = ['refuse', 'lose', 'slow'];
 
 /** Longest delay of a slow call. */
 const slowestMs = 3000;
@@ -15,10 +20,12 @@ export class Faults {
   #quietSince = Number.NEGATIVE_INFINITY;
   /** Share of calls that go wrong while on. */
   readonly #rate: number;
+  readonly #kinds: readonly Fault[];
 
-  constructor(random: Random, now: () => number) {
+  constructor(random: Random, now: () => number, kinds = usualKinds) {
     this.random = random;
     this.#now = now;
+    this.#kinds = kinds;
     this.#rate = random() < 0.2 ? 0 : random() ** 2 * 0.3;
   }
 
@@ -38,8 +45,7 @@ export class Faults {
 
   draw(): Fault {
     if (!this.isOn || this.random() >= this.#rate) return 'none';
-    const kinds = ['refuse', 'lose', 'slow'] as const;
-    return kinds[Math.floor(this.random() * kinds.length)] ?? 'none';
+    return this.#kinds[Math.floor(this.random() * this.#kinds.length)] ?? 'none';
   }
 
   /** Is this one event lost on its way? */

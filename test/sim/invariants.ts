@@ -14,7 +14,7 @@ import {
 import { type App, appKey, appPrefix } from '#layer1/controller/wire';
 import type { Change, Commit } from '../../src/layer0/store/ledger.ts';
 import type { KeptLedger } from './kept-ledger.ts';
-import { clusterId, type Machine, schedulerConfig } from './machine.ts';
+import { clusterId, fastestRate, type Machine, schedulerConfig } from './machine.ts';
 
 /** A status this young may not have reached the scheduler when it decided. */
 const freshMs = 500;
@@ -24,25 +24,43 @@ const ranks = ['starting', 'up', 'stopping', 'down', 'failed'];
 
 export class Broken extends Error {}
 
+/** What is looked at: the store may be another one after a restore. */
 export interface Observed {
-  ledger: KeptLedger;
-  machines(): Machine[];
-  now(): number;
-  /** What machines believe that the time is. */
-  wallNow(): number;
+  readonly ledger: KeptLedger;
+  readonly machines: readonly Machine[];
+}
+
+interface Started {
+  machine: Machine;
+  atMs: number;
+  wallAt: number;
+  lookedMs: number;
 }
 
 export class Invariants {
   readonly #world: Observed;
+  readonly #now: () => number;
   /** When each host's lease was last seen to end. */
   readonly #awaySince = new Map<string, number>();
   readonly #appAt = new Map<string, number>();
+  /** Jobs that the present store ever had. */
+  #known = new Set<string>();
   readonly #statusAt = new Map<string, number>();
   /** Of each container, when it was started, and how old it ever looked by a wall clock that was set since. */
-  readonly #started = new Map<string, { atMs: number; wallAt: number; lookedMs: number }>();
+  readonly #started = new Map<string, Started>();
 
-  constructor(world: Observed) {
+  constructor(world: Observed, now: () => number) {
     this.#world = world;
+    this.#now = now;
+  }
+
+  /** The store knows what an earlier moment knew: of nobody that he is there. */
+  restored(): void {
+    for (const { id } of this.#world.machines)
+      if (!this.#awaySince.has(id)) this.#awaySince.set(id, this.#now());
+    this.#known = new Set(this.#jobs().map(({ id }) => id));
+    for (const { value } of this.#world.ledger.readRange({ prefix: appPrefix }))
+      this.#appAt.set((value as App).id, this.#now());
   }
 
   onCommit({ changes }: Commit): void {
@@ -52,23 +70,25 @@ export class Invariants {
       if (key.startsWith(hostAlivePrefix)) this.#alive(key.slice(hostAlivePrefix.length), change);
       else if (key.startsWith(statusPrefix)) this.#status(change);
       else if (key.startsWith(jobPrefix)) this.#job(change, changes);
-      else if (key.startsWith(appPrefix))
-        this.#appAt.set(key.slice(appPrefix.length), this.#world.now());
+      else if (key.startsWith(appPrefix)) this.#appAt.set(key.slice(appPrefix.length), this.#now());
     }
   }
 
   /** After a container was started: is it the only one of its job and of its address? */
   async started(machine: Machine, containerId: string): Promise<void> {
-    const at = { atMs: this.#world.now(), wallAt: this.#world.wallNow() };
-    this.#started.set(`${machine.id}/${containerId}`, { ...at, lookedMs: 0 });
+    const at = { atMs: this.#now(), wallAt: machine.wallNow };
+    this.#started.set(`${machine.id}/${containerId}`, { machine, ...at, lookedMs: 0 });
     const container = await machine.runtime.inspect(containerId);
     const job = container?.labels['gantry.job'];
-    for (const other of this.#world.machines())
+    for (const other of this.#world.machines)
       for (const one of await listRunning(other)) {
         if (other === machine && one.id === containerId) continue;
         if (one.labels['gantry.job'] === job)
           throw new Broken(`two containers run for ${job}: on ${machine.id} and on ${other.id}`);
-        if (one.ip !== undefined && one.ip === container?.ip)
+        // Of a restored store nobody knows which addresses were given since.
+        const isOfOther =
+          one.labels['gantry.incarnation'] !== container?.labels['gantry.incarnation'];
+        if (one.ip !== undefined && one.ip === container?.ip && !isOfOther)
           throw new Broken(`address ${one.ip} is used twice: by ${job} and another job`);
       }
   }
@@ -78,6 +98,7 @@ export class Invariants {
     const container = (await listRunning(machine)).find(({ id }) => id === containerId);
     const jobId = container?.labels['gantry.job'];
     const job = jobId ? this.#jobOf(jobId) : undefined;
+    if (container && !job) this.#mayForget(container.labels, how);
     if (!container || !job || job.desired === 'down' || job.host !== machine.id) return;
     const status = this.#statusOf(job.id);
     const isOldAttempt = Number(container.labels['gantry.attempt']) < (status?.attempt ?? 1);
@@ -94,21 +115,32 @@ export class Invariants {
     machine: Machine,
     { id, startedAt = 0 }: { id: string; startedAt?: number },
   ): boolean {
-    const { now, wallNow } = this.#world;
-    const started = this.#started.get(`${machine.id}/${id}`);
-    const { atMs, lookedMs } = started ?? { atMs: now(), lookedMs: 0 };
-    return Math.max(now() - atMs, lookedMs, wallNow() - startedAt) >= startTimeoutMs;
+    const now = this.#now();
+    const { atMs, lookedMs } = this.#started.get(`${machine.id}/${id}`) ?? {
+      atMs: now,
+      lookedMs: 0,
+    };
+    const ageMs = Math.max(now - atMs, lookedMs, machine.wallNow - startedAt);
+    return ageMs >= startTimeoutMs / fastestRate;
+  }
+
+  /** What only an earlier store knew is nobody's to end. */
+  #mayForget(labels: Record<string, string>, how: string): void {
+    if (this.#known.has(labels['gantry.job'] ?? '')) return;
+    throw new Broken(
+      `${how} of a container of ${labels['gantry.job']}: a restored store is no reason`,
+    );
   }
 
   /** Before the wall clock is set: a host may have looked at it until now. */
   wallChanges(): void {
     for (const started of this.#started.values())
-      started.lookedMs = Math.max(started.lookedMs, this.#world.wallNow() - started.wallAt);
+      started.lookedMs = Math.max(started.lookedMs, started.machine.wallNow - started.wallAt);
   }
 
   #alive(host: string, { after }: Change): void {
     if (after) this.#awaySince.delete(host);
-    else this.#awaySince.set(host, this.#world.now());
+    else this.#awaySince.set(host, this.#now());
   }
 
   #status({ key, before, after }: Change): void {
@@ -116,7 +148,7 @@ export class Invariants {
     const [was, is] = [before?.value as JobStatus | undefined, after.value as JobStatus];
     if (!this.#jobOf(is.jobId)) throw new Broken(`${key} is written and has no job`);
     const statusChanged = was?.state !== is.state || was.isHealthy !== is.isHealthy;
-    if (statusChanged) this.#statusAt.set(is.jobId, this.#world.now());
+    if (statusChanged) this.#statusAt.set(is.jobId, this.#now());
     if (!was) return;
     const isBack =
       is.attempt < was.attempt ||
@@ -133,6 +165,7 @@ export class Invariants {
     const after = change.after?.value as Job | undefined;
     if (after && after.host === undefined && !after.pendingReason)
       throw new Broken(`${after.id} is pending and nobody says why`);
+    if (after) this.#known.add(after.id);
     if (before && after) this.#changed(before, after, all);
     else if (after) this.#created(after);
     else if (before) this.#removed(before, all);
@@ -220,13 +253,14 @@ export class Invariants {
   }
 
   #isJustScaled({ id }: App): boolean {
-    if (this.#world.machines().some(({ faults }) => faults.isNewsLate)) return true;
-    return this.#world.now() - (this.#appAt.get(id) ?? 0) < freshMs;
+    if (this.#world.machines.some(({ faults }) => faults.isNewsLate)) return true;
+    return this.#now() - (this.#appAt.get(id) ?? 0) < freshMs;
   }
 
   #isAway({ host }: Job): boolean {
     const since = host === undefined ? undefined : this.#awaySince.get(host);
-    return since !== undefined && this.#world.now() - since >= schedulerConfig.hostLossGraceMs;
+    const graceMs = schedulerConfig.hostLossGraceMs / fastestRate;
+    return since !== undefined && this.#now() - since >= graceMs;
   }
 
   #isHealthy({ id }: Job): boolean {
@@ -235,14 +269,14 @@ export class Invariants {
   }
 
   #isFresh({ id }: Job): boolean {
-    if (this.#world.machines().some(({ faults }) => faults.isNewsLate)) return true;
-    return this.#world.now() - (this.#statusAt.get(id) ?? 0) < freshMs;
+    if (this.#world.machines.some(({ faults }) => faults.isNewsLate)) return true;
+    return this.#now() - (this.#statusAt.get(id) ?? 0) < freshMs;
   }
 
   #askedFor({ app, release, type }: Job): number {
     const entry = this.#world.ledger.read(formationKey(app, release));
     const process = (entry?.value as Formation | undefined)?.processes[type];
-    if (process?.isOnePerHost) return process.quantity > 0 ? this.#world.machines().length : 0;
+    if (process?.isOnePerHost) return process.quantity > 0 ? this.#world.machines.length : 0;
     return process?.quantity ?? 0;
   }
 

@@ -12,12 +12,12 @@ export class Life {
   readonly #end = new AbortController();
   #thawed: PromiseWithResolvers<void> | undefined;
 
-  /** `wallOffset`: how far the machine's wall clock is off. */
-  constructor(world: Clock, wallOffset: () => number) {
+  /** `wallOffset`: how far the machine's wall clock is off. `rate`: how fast all its clocks go. */
+  constructor(world: Clock, wallOffset: () => number, rate = 1) {
     this.clock = {
       now: () => Math.floor(world.now() + wallOffset()),
-      monotonicMs: () => world.monotonicMs(),
-      timer: (ms, fire) => this.#timer(world, ms, fire),
+      monotonicMs: () => world.monotonicMs() * rate,
+      timer: (ms, fire) => this.#timer(world, ms / rate, fire),
       sleep: (ms, signal) => this.#sleep(ms, signal),
     };
   }
@@ -29,6 +29,10 @@ export class Life {
   /** Fires when the process is killed. */
   get ended(): AbortSignal {
     return this.#end.signal;
+  }
+
+  get isFrozen(): boolean {
+    return this.#thawed !== undefined;
   }
 
   freeze(): void {

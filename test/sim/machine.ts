@@ -19,13 +19,17 @@ import {
 } from '../../src/layer0/host/runtime/fake.ts';
 import { LocalStore } from '../../src/layer0/store/local-store.ts';
 import { type EngineWatch, engineDoor } from './engine-door.ts';
-import { Faults } from './faults.ts';
+import { type Fault, Faults } from './faults.ts';
 import type { KeptLedger } from './kept-ledger.ts';
 import { Life } from './life.ts';
+import type { Links } from './links.ts';
 import { StoreDoor, type StoreHouse } from './store-door.ts';
+import { Tunnels } from './tunnels.ts';
 
 export const clusterId = 'cluster-sim';
 export const imageName = 'sim/app:1';
+/** How fast a clock goes at most: the fastest of a cluster. */
+export const fastestRate = 1.05;
 /** Its processes end soon, and are never healthy before. */
 export const badImageName = 'sim/bad:1';
 /** Short, so that a few simulated minutes see it happen. */
@@ -36,7 +40,7 @@ export const schedulerConfig: SchedulerConfig = {
 
 export interface MachineWorld {
   clock: FakeClock;
-  ledger: KeptLedger;
+  readonly ledger: KeptLedger;
   house: StoreHouse;
   random: Random;
   script: Script;
@@ -44,11 +48,28 @@ export interface MachineWorld {
   watchEngine(machine: Machine): EngineWatch;
   say(text: string): void;
   decisions?: Partial<ServiceDecisions>;
-  /** More parts of the daemon of the machine that has the store. */
-  platform?(deps: PlatformDeps): Component;
+  /** More parts of the daemons of those machines that have them. */
+  platform(deps: PlatformDeps): Component;
+  /** Of a cluster: the ways between machines, and the addresses of the others. */
+  links?: Links;
+  others(machine: Machine): ReadonlyMap<string, string>;
+}
+
+/** What one machine is. */
+export interface MachinePlan {
+  id: string;
+  address: string;
+  hasStore: boolean;
+  hasPlatform: boolean;
+  /** How far its wall clock is off, besides what all are. */
+  skewMs: number;
+  /** How fast its clocks go. */
+  rate: number;
+  faultKinds?: readonly Fault[];
 }
 
 export interface PlatformDeps {
+  identity: string;
   store: Store;
   life: Life;
   random: Random;
@@ -56,12 +77,12 @@ export interface PlatformDeps {
 
 const networkConfig = {
   ...{ cluster: clusterId, pool: '10.64.0.0/12', prefixLength: 26, mtu: 1450, domain: 'gantry' },
-  address: '10.1.1.1',
 };
 
 export class Machine {
-  readonly id: string;
-  readonly hasStore: boolean;
+  readonly plan: MachinePlan;
+  /** What its kernel has of tunnels. */
+  readonly tunnels = new Tunnels();
   readonly runtime: FakeRuntime;
   readonly faults: Faults;
   readonly #world: MachineWorld;
@@ -69,29 +90,44 @@ export class Machine {
   #parts: Component[] = [];
   #discovery: DiscoveryClient | undefined;
 
-  constructor(id: string, hasStore: boolean, world: MachineWorld) {
+  constructor(plan: MachinePlan, world: MachineWorld) {
     const { script, random } = world;
-    const clock = new Life(world.clock, world.wallOffset).clock;
-    this.id = id;
-    this.hasStore = hasStore;
+    this.plan = plan;
     this.#world = world;
-    this.faults = new Faults(random, () => world.clock.monotonicMs());
+    const { clock } = this.#newLife();
+    this.faults = new Faults(random, () => world.clock.monotonicMs(), plan.faultKinds);
     this.runtime = createFakeRuntime({ clock, script });
     for (const name of [imageName, badImageName]) this.runtime.addImage({ id: name }, name);
+  }
+
+  get id(): string {
+    return this.plan.id;
   }
 
   get isUp(): boolean {
     return this.#life?.isAlive ?? false;
   }
 
+  get isFrozen(): boolean {
+    return this.#life?.isFrozen ?? false;
+  }
+
+  /** What it believes that the time is. */
+  get wallNow(): number {
+    const { clock, wallOffset } = this.#world;
+    return clock.now() + wallOffset() + this.plan.skewMs;
+  }
+
   boot(): void {
     if (this.isUp) return;
-    const { clock, wallOffset, house, random } = this.#world;
-    const life = new Life(clock, wallOffset);
+    const { house, links, random } = this.#world;
+    const life = this.#newLife();
     this.#life = life;
     const own = seededRandom(Math.floor(random() * 2 ** 32));
-    if (this.hasStore) house.serving = { store: this.#openStore(life, own), life };
-    const store = new StoreDoor(house, life, this.faults);
+    if (this.plan.hasStore)
+      house.serving = { store: this.#openStore(life, own), life, at: this.id };
+    const place = links && { id: this.id, links };
+    const store = new StoreDoor(house, life, this.faults, place);
     this.#parts = this.#createParts(store, life, own);
     void this.#start(this.#parts);
   }
@@ -99,6 +135,27 @@ export class Machine {
   /** kill -9: nothing of the daemon runs on, everything else does. */
   kill(): void {
     this.#life?.kill();
+  }
+
+  /** SIGSTOP and SIGCONT of the daemon. */
+  freeze(): void {
+    this.#life?.freeze();
+  }
+
+  thaw(): void {
+    this.#life?.thaw();
+  }
+
+  powerOff(): void {
+    this.kill();
+    this.runtime.powerOff();
+    this.tunnels.forget();
+  }
+
+  #newLife(): Life {
+    const { clock, wallOffset } = this.#world;
+    const { skewMs, rate } = this.plan;
+    return new Life(clock, () => wallOffset() + skewMs, rate);
   }
 
   /** SIGTERM: the daemon ends what it can, then it is gone. */
@@ -141,12 +198,13 @@ export class Machine {
       remove: async () => {},
       status: () => ({}),
     };
-    const alone = { overlay: { ensure: async () => {} }, others: () => new Map<string, string>() };
+    const members = { overlay: this.tunnels, others: () => this.#world.others(this) };
+    const { id: host, address } = this.plan;
     const network = createNetwork(
-      { ...deps, ...alone, runtime: engine, firewall, routes: async () => [] },
-      { ...networkConfig, host: this.id },
+      { ...deps, ...members, runtime: engine, firewall, routes: async () => [] },
+      { ...networkConfig, host, address },
     );
-    const host = createHost(
+    const agent = createHost(
       {
         ...{ ...deps, runtime: engine, network, discovery },
         probe: async ({ container }) =>
@@ -166,8 +224,8 @@ export class Machine {
       { ...deps, identity: this.id, newJobId, ...(decisions ? { decisions } : {}) },
       schedulerConfig,
     );
-    const more = this.hasStore && platform ? [platform({ store, life, random })] : [];
-    return [network, host, scheduler, ...more];
+    const more = this.plan.hasPlatform ? [platform({ store, life, random, identity: host })] : [];
+    return [network, agent, scheduler, ...more];
   }
 
   #hostConfig() {

@@ -16,7 +16,7 @@ export class Deployments implements Component {
   readonly #observer: Observer;
   readonly #candidate: Candidate;
 
-  constructor({ store, life, random }: PlatformDeps) {
+  constructor({ store, life, random, identity }: PlatformDeps) {
     const { clock } = life;
     const own = { store, clock, random, log: silentLog };
     this.#observer = createObserver(own);
@@ -24,7 +24,7 @@ export class Deployments implements Component {
     const settings = { deploySlackMs, deploySteadyMs, domain: 'gantry.localhost' };
     this.#candidate = new Candidate(
       { ...own, ...settings, scheduler, observer: this.#observer },
-      { identity: 'controller', electionTtlMs },
+      { identity: `controller-${identity}`, electionTtlMs },
     );
   }
 

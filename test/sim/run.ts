@@ -1,4 +1,5 @@
-// `npm run sim -- SEED [--seeds N]`: plays one seed with its whole trace, or N seeds in a row with one line for each failure.
+// `npm run sim -- SEED [--seeds N] [--cluster]`: plays one seed with its whole trace, or N seeds in a row with one line for
+// each failure; `--cluster`: two to five machines and all that can happen between them, not one to three.
 // `npm run sim -- SEED --hosts 10000 --jobs 1000000`: the schedulers alone, at 1, 10 and 100 % of that size.
 
 import { parseArgs } from 'node:util';
@@ -7,7 +8,12 @@ import { simulate } from './simulation.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seeds: { type: 'string' }, hosts: { type: 'string' }, jobs: { type: 'string' } },
+  options: {
+    seeds: { type: 'string' },
+    cluster: { type: 'boolean' },
+    hosts: { type: 'string' },
+    jobs: { type: 'string' },
+  },
 });
 const first = Number(positionals[0] ?? 1);
 
@@ -23,7 +29,10 @@ async function playSeeds(count: number): Promise<void> {
   let simulatedMs = 0;
   const startedAt = performance.now();
   for (let seed = first; seed < first + count; seed++) {
-    const result = await simulate(seed, isSingle ? { onLine: (line) => console.log(line) } : {});
+    const result = await simulate(seed, {
+      isCluster: values.cluster === true,
+      ...(isSingle ? { onLine: (line) => console.log(line) } : {}),
+    });
     simulatedMs += result.durationMs;
     if (isSingle) console.log(`trace ${result.digest}, ${result.lines} lines`);
     if (!result.failure) continue;

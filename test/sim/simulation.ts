@@ -2,18 +2,24 @@
 // Invariants are looked at all the time; in the calm everything must become what was asked for.
 
 import { FakeClock } from '#core/fake-clock';
+import { silentLog } from '#core/log';
 import { type Random, seededRandom } from '#core/random';
 import { type JobStatus, statusPrefix } from '#layer0/host/wire';
+import { appNetworkPrefix } from '#layer0/network/wire';
 import type { ServiceDecisions } from '#layer0/scheduler/index';
 import { type Job, jobPrefix } from '#layer0/scheduler/wire';
 import type { Compare } from '#layer0/store/client';
 import { type Deployment, deploymentRoot, eventPrefix } from '#layer1/controller/wire';
 import type { Behaviour } from '../../src/layer0/host/runtime/fake.ts';
+import { LocalStore } from '../../src/layer0/store/local-store.ts';
 import { Chaos } from './chaos.ts';
+import { clusterDeeds, clusterPlans, outside } from './cluster.ts';
 import { unsettled } from './convergence.ts';
 import { Broken, Invariants } from './invariants.ts';
-import { KeptLedger } from './kept-ledger.ts';
-import { badImageName, Machine, type MachineWorld } from './machine.ts';
+import { type Backup, KeptLedger } from './kept-ledger.ts';
+import { Life } from './life.ts';
+import { Links } from './links.ts';
+import { badImageName, Machine, type MachinePlan, type MachineWorld } from './machine.ts';
 import { Deployments } from './platform.ts';
 import type { StoreHouse } from './store-door.ts';
 import { Trace } from './trace.ts';
@@ -28,6 +34,8 @@ const calmStepMs = 1000;
 export interface SimulationOptions {
   /** Called with each line of the trace. */
   onLine?: (line: string) => void;
+  /** Two to five machines, and all that can happen between them. */
+  isCluster?: boolean;
   /** Guards taken out, to show what they are for. */
   without?: { decisions?: Partial<ServiceDecisions>; compares?: (compare: Compare) => boolean };
 }
@@ -53,8 +61,9 @@ export class Simulation {
   readonly seed: number;
   readonly clock = new FakeClock(1_700_000_000_000);
   readonly random: Random;
-  readonly ledger: KeptLedger;
+  ledger: KeptLedger;
   readonly house: StoreHouse;
+  readonly links = new Links();
   readonly machines: Machine[];
   readonly trace: Trace;
   wallOffsetMs = 0;
@@ -62,34 +71,84 @@ export class Simulation {
   isCalm = false;
   readonly #startMs: number;
   readonly #invariants: Invariants;
+  readonly isCluster: boolean;
   #broken: Broken | undefined;
+  #backups: Backup[] = [];
+  #restores = 0;
 
-  constructor(seed: number, { onLine, without }: SimulationOptions) {
+  constructor(seed: number, { onLine, without, isCluster = false }: SimulationOptions) {
     this.seed = seed;
+    this.isCluster = isCluster;
     this.random = seededRandom(seed);
     this.#startMs = this.clock.monotonicMs();
     this.trace = new Trace(() => this.clock.monotonicMs() - this.#startMs, onLine);
-    this.ledger = new KeptLedger(`inc-${seed}`);
+    this.ledger = this.#watched(new KeptLedger(`inc-${seed}`));
     this.house = {
       serving: undefined,
       ...(without?.compares ? { ignores: without.compares } : {}),
     };
-    this.#invariants = new Invariants({
-      ledger: this.ledger,
-      machines: () => this.machines,
-      now: () => this.clock.monotonicMs(),
-      wallNow: () => this.clock.now() + this.wallOffsetMs,
-    });
-    this.ledger.onCommit = (commit) => {
+    this.#invariants = new Invariants(this, () => this.clock.monotonicMs());
+    const world = this.#machineWorld(without?.decisions);
+    const plans = isCluster ? clusterPlans(this.random) : fewPlans(this.random);
+    this.machines = plans.map((plan) => new Machine(plan, world));
+    if (!plans.some(({ hasStore }) => hasStore)) this.openOutside();
+  }
+
+  #watched(ledger: KeptLedger): KeptLedger {
+    ledger.onCommit = (commit) => {
       for (const change of commit.changes) this.#tell(change);
       this.#judge(() => this.#invariants.onCommit(commit));
     };
-    const world = this.#machineWorld(without?.decisions);
-    const count = 1 + Math.floor(this.random() * 3);
-    this.machines = Array.from(
-      { length: count },
-      (_, place) => new Machine(`h${place + 1}`, place === 0, world),
-    );
+    return ledger;
+  }
+
+  /** A store on none of the machines. */
+  openOutside(): void {
+    if (this.house.serving?.life.isAlive) return;
+    const life = new Life(this.clock, () => this.wallOffsetMs);
+    const { clock } = life;
+    const defer = (commit: () => void) =>
+      queueMicrotask(() => {
+        if (life.isAlive) commit();
+      });
+    const { ledger, random } = this;
+    const store = new LocalStore({ ledger, clock, random, log: silentLog, defer });
+    this.house.serving = { store, life, at: outside };
+  }
+
+  closeOutside(): void {
+    this.house.serving?.life.kill();
+  }
+
+  backUp(): void {
+    this.#backups.push(this.ledger.copy());
+  }
+
+  /** Whoever has the store begins again with what an earlier moment knew. */
+  restore(): void {
+    // A network that was given since would be given to another app while containers are on it.
+    const networks = this.ledger.readRange({ prefix: appNetworkPrefix }).map(({ key }) => key);
+    const backup = this.#backups.findLast(({ entries }) => {
+      const known = new Set(entries.map(({ key }) => key));
+      return networks.every((key) => known.has(key));
+    });
+    if (!backup) return;
+    this.say(`the store of revision ${backup.revision} is restored`);
+    const holder = this.machines.find(({ plan }) => plan.hasStore);
+    holder?.kill();
+    this.house.serving?.life.kill();
+    const incarnation = `inc-${this.seed}-${++this.#restores}`;
+    this.ledger = this.#watched(KeptLedger.restored(backup, incarnation));
+    this.#invariants.restored();
+    if (holder) holder.boot();
+    else this.openOutside();
+  }
+
+  /** All ways are open, everybody goes on, the store is there. */
+  heal(): void {
+    this.links.healAll();
+    for (const machine of this.machines) machine.thaw();
+    if (!this.machines.some(({ plan }) => plan.hasStore)) this.openOutside();
   }
 
   /** Sets the wall clocks of all machines by so much. */
@@ -101,7 +160,7 @@ export class Simulation {
   async run(): Promise<SimulationResult> {
     try {
       const users = new Users(this);
-      const chaos = new Chaos(this, users);
+      const chaos = new Chaos(this, users, this.isCluster ? clusterDeeds(this) : []);
       for (const machine of this.machines) machine.boot();
       await this.pass(1000);
       const endMs = chaosMs.min + this.random() * (chaosMs.max - chaosMs.min);
@@ -151,10 +210,15 @@ export class Simulation {
   }
 
   #machineWorld(decisions: Partial<ServiceDecisions> | undefined): MachineWorld {
+    const sim = this;
     return {
       clock: this.clock,
-      ledger: this.ledger,
+      get ledger() {
+        return sim.ledger;
+      },
       house: this.house,
+      ...(this.isCluster ? { links: this.links } : {}),
+      others: ({ id }) => (this.isCluster ? this.#addressesBut(id) : new Map()),
       random: this.random,
       script: ({ image }) => this.#behaviour(image),
       wallOffset: () => this.wallOffsetMs,
@@ -170,6 +234,11 @@ export class Simulation {
       platform: (deps) => new Deployments(deps),
       ...(decisions ? { decisions } : {}),
     };
+  }
+
+  #addressesBut(id: string): ReadonlyMap<string, string> {
+    const others = this.machines.filter((machine) => machine.id !== id);
+    return new Map(others.map(({ plan }) => [plan.id, plan.address]));
   }
 
   async #hurt(machine: Machine, id: string, how: string): Promise<void> {
@@ -228,4 +297,13 @@ export class Simulation {
     this.say(`BROKEN ${error.message}`);
     this.#broken ??= error;
   }
+}
+
+/** One to three, the first one with the store, all clocks right. */
+function fewPlans(random: Random): MachinePlan[] {
+  const count = 1 + Math.floor(random() * 3);
+  return Array.from({ length: count }, (_, place) => ({
+    ...{ id: `h${place + 1}`, address: '10.1.1.1', skewMs: 0, rate: 1 },
+    ...{ hasStore: place === 0, hasPlatform: place === 0 },
+  }));
 }

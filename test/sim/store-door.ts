@@ -1,4 +1,5 @@
-// The store as one process reaches it: in its own process or over the network, with calls that fail or whose answer is lost.
+// The store as one process reaches it: in its own process or over the network, with calls that fail, come late or twice, or
+// whose answer is lost, and ways that are cut. Whoever asks gives up as the production client does.
 
 import { coreErrors } from '#core/errors';
 import { silentLog } from '#core/log';
@@ -23,26 +24,45 @@ import { campaign } from '../../src/layer0/store/election.ts';
 import { storeErrors } from '../../src/layer0/store/errors.ts';
 import type { Faults } from './faults.ts';
 import type { Life } from './life.ts';
+import type { Links } from './links.ts';
 
 /** Where the store is now, if it is anywhere. */
 export interface StoreHouse {
-  serving: { store: Store; life: Life } | undefined;
+  serving: Serving | undefined;
   /** Compares that the store does not look at: a guard taken out, to show what it is for. */
   ignores?: (compare: Compare) => boolean;
 }
 
+export interface Serving {
+  store: Store;
+  life: Life;
+  /** Its place among the links; absent: every process reaches it. */
+  at?: string;
+}
+
+/** From where a process asks. */
+export interface Place {
+  id: string;
+  links: Links;
+}
+
 /** Batches that a watcher may leave unread. */
 const maxUnread = 10_000;
+/** Those of src/core/http-client.ts: for an answer, and for a sign of life of a stream. */
+const answerTimeoutMs = 10_000;
+const silenceMs = 15_000;
 
 export class StoreDoor implements Store {
   readonly #house: StoreHouse;
   readonly #life: Life;
   readonly #faults: Faults;
+  readonly #place: Place | undefined;
 
-  constructor(house: StoreHouse, life: Life, faults: Faults) {
+  constructor(house: StoreHouse, life: Life, faults: Faults, place?: Place) {
     this.#house = house;
     this.#life = life;
     this.#faults = faults;
+    this.#place = place;
   }
 
   get<T>(key: string): Promise<Entry<T> | undefined> {
@@ -89,6 +109,8 @@ export class StoreDoor implements Store {
   async *watch<T>(prefix: string, options: WatchOptions): AsyncGenerator<WatchBatch<T>> {
     const { serving } = this.#house;
     if (!serving?.life.isAlive) throw away(`watch ${prefix}`);
+    if (!(await this.#isHeard(serving, answerTimeoutMs))) throw silent(`watch ${prefix}`);
+    if (!serving.life.isAlive) throw away(`watch ${prefix}`);
     const broken = new AbortController();
     const signals = [broken.signal, this.#life.ended, ...(options.signal ? [options.signal] : [])];
     const queue = new AsyncQueue<WatchBatch<T>>(maxUnread);
@@ -99,14 +121,17 @@ export class StoreDoor implements Store {
       signal: AbortSignal.any(signals),
     });
     void this.#pump(batches, queue);
+    const deafen = this.#noticeSilence(serving, () => queue.fail(silent(`watch ${prefix}`)));
     try {
       for await (const batch of queue) {
         if (this.#faults.stalls()) await this.#life.clock.sleep(this.#faults.delayMs());
+        if (!(await this.#isHeard(serving, silenceMs))) throw silent(`watch ${prefix}`);
         await this.#life.awake();
         yield batch;
         if (this.#faults.drops()) throw away(`watch ${prefix}`);
       }
     } finally {
+      deafen();
       serving.life.ended.removeEventListener('abort', lose);
       broken.abort();
     }
@@ -121,26 +146,85 @@ export class StoreDoor implements Store {
     }
   }
 
+  /** News comes while the way here is open, or opens soon enough. */
+  async #isHeard({ at }: Serving, withinMs: number): Promise<boolean> {
+    if (!this.#place || at === undefined) return true;
+    const { id, links } = this.#place;
+    return await links.opens(at, id, { clock: this.#life.clock, withinMs });
+  }
+
+  /** A stream that has no news either has a heartbeat. Returns what ends the attention. */
+  #noticeSilence({ at }: Serving, lose: () => void): () => void {
+    if (!this.#place || at === undefined) return () => {};
+    const { id, links } = this.#place;
+    let isWaiting = false;
+    const attend = async () => {
+      isWaiting = true;
+      const isBack = await links.opens(at, id, { clock: this.#life.clock, withinMs: silenceMs });
+      isWaiting = false;
+      if (!isBack) lose();
+    };
+    return links.onChange(() => {
+      if (!isWaiting && !links.isOpen(at, id)) void attend();
+    });
+  }
+
   #call<T>(work: (store: Store) => Promise<T>): Promise<T> {
     return this.#life.outside(async () => {
       const fault = this.#faults.draw();
       if (fault === 'slow') await this.#life.clock.sleep(this.#faults.delayMs());
       const { serving } = this.#house;
       if (!serving?.life.isAlive || fault === 'refuse') throw away('call the store');
-      const { ended } = serving.life;
-      const answer = await new Promise<T>((resolve, reject) => {
-        const lose = () => reject(coreErrors.unreachable('the store closed the connection'));
-        ended.addEventListener('abort', lose, { once: true });
-        work(serving.store)
-          .then(resolve, reject)
-          .finally(() => ended.removeEventListener('abort', lose));
-      });
-      if (fault === 'lose') throw coreErrors.timeout('the answer of the store was lost');
-      return answer;
+      if (fault === 'late') this.#doLate(serving, work);
+      else if (fault === 'repeat') await this.#ask(serving, work).catch(() => undefined);
+      const answer = fault === 'late' ? undefined : await this.#ask(serving, work);
+      if (answer === undefined || fault === 'lose') throw noAnswer();
+      return answer.value;
+    });
+  }
+
+  /** There and back, while both live and as long as the caller waits. */
+  async #ask<T>(
+    serving: Serving,
+    work: (store: Store) => Promise<T>,
+  ): Promise<{ value: T } | undefined> {
+    const { ended } = serving.life;
+    return await new Promise((resolve, reject) => {
+      const lose = () => reject(coreErrors.unreachable('the store closed the connection'));
+      ended.addEventListener('abort', lose, { once: true });
+      this.#travel(serving, work)
+        .then(resolve, reject)
+        .finally(() => ended.removeEventListener('abort', lose));
+    });
+  }
+
+  async #travel<T>({ store, at }: Serving, work: (store: Store) => Promise<T>) {
+    if (!this.#place || at === undefined) return { value: await work(store) };
+    const { id, links } = this.#place;
+    const { clock } = this.#life;
+    const endMs = clock.monotonicMs() + answerTimeoutMs;
+    if (!(await links.opens(id, at, { clock, withinMs: answerTimeoutMs }))) return undefined;
+    const value = await work(store);
+    const withinMs = Math.max(0, endMs - clock.monotonicMs());
+    return (await links.opens(at, id, { clock, withinMs })) ? { value } : undefined;
+  }
+
+  /** It was on its way when the caller gave up. */
+  #doLate<T>({ store, life }: Serving, work: (store: Store) => Promise<T>): void {
+    this.#life.clock.timer(this.#faults.delayMs(), () => {
+      if (life.isAlive) work(store).catch(() => undefined);
     });
   }
 }
 
 function away(attempted: string) {
   return storeErrors.unavailable(`${attempted}: the store does not answer`);
+}
+
+function silent(attempted: string) {
+  return coreErrors.timeout(`${attempted}: silent for too long`);
+}
+
+function noAnswer() {
+  return coreErrors.timeout('the answer of the store was lost');
 }

@@ -1,4 +1,4 @@
-// Ten thousand simulated clusters, over all cores: a process for each, so that none grows old, and a new one every few seeds.
+// Ten thousand simulated clusters of two to five machines, over all cores: a process for each, so that none grows old, and a new one every few seeds.
 
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -30,7 +30,7 @@ export async function play({ count = usualCount, first }: SoakOptions): Promise<
 
 /** A process that ends without its summary has found something, too. */
 async function simulate(first: number, count: number): Promise<string> {
-  const args = [simulator, String(first), '--seeds', String(count)];
+  const args = [simulator, String(first), '--cluster', '--seeds', String(count)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const output = await text(child.stdout);
   if (output.includes(`${count} seeds, `)) return output;
