@@ -28,7 +28,8 @@ export async function showCluster(call: Call): Promise<number | undefined> {
 function looksWell({ machines, store, ...view }: ClusterView): boolean {
   const lists = [view.pending, view.short, view.certificates, view.versions.slice(1)];
   const isUp = machines.every(({ state }) => state !== 'silent');
-  return isUp && store.isAnswering && lists.every(({ length }) => length === 0);
+  const isStoreWell = store.isAnswering && (store.health ?? 'healthy') === 'healthy';
+  return isUp && isStoreWell && lists.every(({ length }) => length === 0);
 }
 
 function showMachines(out: Output, { machines }: ClusterView): void {

@@ -17,7 +17,7 @@ export const machineViewSchema = Type.Object({
   ),
   version: Type.Optional(Type.String()),
   roles: Type.Array(Type.String(), {
-    description: '`store`: it has the embedded one; `scheduler`: it leads.',
+    description: '`store`: it has the embedded one, or a copy on etcd; `scheduler`: it leads.',
   }),
   jobs: Type.Optional(Type.Integer({ description: 'Placed there and not ended.' })),
   diskFreeBytes: Type.Optional(Type.Integer()),
@@ -36,7 +36,13 @@ export const storeViewSchema = Type.Object({
   incarnation: Type.Optional(Type.String()),
   members: Type.Optional(
     Type.Array(Type.String(), {
-      description: 'Of etcd: their addresses, as one machine knows them.',
+      description: 'Machines with a copy of the store on etcd, and which of them leads or is away.',
+    }),
+  ),
+  health: Type.Optional(
+    Type.String({
+      description:
+        '`healthy`, `degraded`, `no-quorum` or `undecided`, when the machine that was asked says.',
     }),
   ),
   message: Type.String({ description: 'In a sentence, and what it means while it is away.' }),

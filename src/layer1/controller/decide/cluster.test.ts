@@ -67,6 +67,28 @@ describe('the view of the cluster', () => {
     assert.deepEqual([isAnswering, engine, host, revision], [true, 'embedded', 'eins', 7]);
   });
 
+  test('shows the copies of a store on etcd: who leads, who is away, and whether there is a quorum', () => {
+    const member = (hostId: string, isReachable: boolean, isLeader = false) => {
+      return { hostId, url: '', isReachable, isLeader, isLearner: false, dbBytes: 1 };
+    };
+    const [eins, zwei] = [aMember('eins', { store: { endpoints: [] } }), aMember('zwei', {})];
+    const members = [member(eins.hostId, true, true), member(zwei.hostId, false)];
+    const move = { state: 'idle' as const };
+    const ha = { engine: 'etcd' as const, members, move };
+    const degraded = { ...ha, health: 'degraded' as const, summary: '1 of 2' };
+    const { store, machines } = look({ reports: [eins, zwei], ha: degraded });
+    assert.deepEqual(store.members, ['eins (leads)', 'zwei (away)']);
+    assert.deepEqual(
+      [store.engine, store.health, store.message],
+      ['etcd', 'degraded', 'etcd: 1 of 2'],
+    );
+    assert.ok(machines.every(({ roles }) => roles.includes('store')));
+    const lost = { ...ha, health: 'no-quorum' as const, summary: 'no quorum' };
+    const away = look({ reports: [eins, zwei], ha: lost }).store;
+    assert.equal(away.isAnswering, false);
+    assert.match(away.message, /^etcd is away: nothing new is decided, .*no quorum/);
+  });
+
   test('says plainly that the store is away, and shows the machines by what they answer', () => {
     const remote = { engine: 'remote', host: 'host-eins' };
     const silent = { ...aMember('eins'), error: 'no answer' };

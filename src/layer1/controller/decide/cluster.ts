@@ -1,5 +1,6 @@
 // From what machines, store and mirrors say to one view of the cluster. Unknown stays unknown: what nobody said is left out.
 
+import type { HaStatus, MemberStatus } from '#layer0/ha/wire';
 import type { JobStatus, MemberReport } from '#layer0/host/wire';
 import type { Formation, Job } from '#layer0/scheduler/wire';
 import type { HostView } from '../api.ts';
@@ -25,6 +26,8 @@ export interface ClusterSeen {
   certificates: readonly { domain: string; expiresAt: number }[];
   /** Why the store did not answer this controller. */
   storeError?: string;
+  /** What a daemon says of where the store is. */
+  ha?: HaStatus | undefined;
 }
 
 export function viewCluster(seen: ClusterSeen): ClusterView {
@@ -51,7 +54,8 @@ export function viewCluster(seen: ClusterSeen): ClusterView {
   };
 }
 
-function viewMachines({ hosts, reports, silentFor }: ClusterSeen): MachineView[] {
+function viewMachines(seen: ClusterSeen): MachineView[] {
+  const { hosts, reports, silentFor } = seen;
   const reportOf = new Map(reports.map((report) => [report.hostId, report]));
   const listed = (hosts ?? []).map(({ id, name, address, state, reason, version, jobs }) => ({
     ...{ id, name, address, state, jobs },
@@ -78,17 +82,18 @@ function viewMachines({ hosts, reports, silentFor }: ClusterSeen): MachineView[]
       ...(report?.certificateEndsAt === undefined
         ? {}
         : { certificateEndsAt: report.certificateEndsAt }),
-      roles: rolesOf(machine.id, reports),
+      roles: rolesOf(machine.id, seen),
     };
   });
 }
 
-function rolesOf(id: string, reports: readonly MemberReport[]): string[] {
+function rolesOf(id: string, { reports, ha }: ClusterSeen): string[] {
   const report = reports.find(({ hostId }) => hostId === id)?.report;
   const isLeader = report?.scheduler?.schedulers.some(
     (one) => one.name === 'service' && one.isLeader,
   );
-  const hasStore = storeHostOf(reports) === id;
+  const hasCopy = ha?.members.some(({ hostId }) => hostId === id);
+  const hasStore = hasCopy || storeHostOf(reports) === id;
   return [...(hasStore ? ['store'] : []), ...(isLeader ? ['scheduler'] : [])];
 }
 
@@ -114,13 +119,31 @@ function storeHostOf(reports: readonly MemberReport[]): string | undefined {
   return undefined;
 }
 
-function viewStore({ reports, storeError }: ClusterSeen): StoreView {
+function viewStore(seen: ClusterSeen): StoreView {
+  const { ha, reports } = seen;
+  const store = viewSaid(seen);
+  if (ha?.engine !== 'etcd') return ha ? { ...store, health: ha.health } : store;
+  const isAnswering = store.isAnswering && ha.health !== 'no-quorum';
+  const nameOf = (id: string) => reports.find(({ hostId }) => hostId === id)?.name ?? id;
+  const members = ha.members.map((member) => memberText(nameOf(member.hostId), member));
+  const message = isAnswering ? `etcd: ${ha.summary}` : store.message;
+  return { ...store, engine: 'etcd', isAnswering, health: ha.health, members, message };
+}
+
+function memberText(name: string, { isReachable, isLeader, isLearner }: MemberStatus): string {
+  if (!isReachable) return `${name} (away)`;
+  if (isLearner) return `${name} (learning)`;
+  return isLeader ? `${name} (leads)` : name;
+}
+
+function viewSaid({ reports, storeError, ha }: ClusterSeen): StoreView {
   const said = reports.flatMap(({ report }) => (report?.store ? [report.store as StoreSaid] : []));
   const etcd = said.find(({ endpoints }) => endpoints !== undefined);
   const hostId = etcd ? undefined : storeHostOf(reports);
   const host = reports.find((one) => one.hostId === hostId)?.name ?? hostId;
   const position = said.find(({ revision }) => revision !== undefined);
-  const isAnswering = storeError === undefined;
+  const isAnswering = storeError === undefined && ha?.health !== 'no-quorum';
+  const why = storeError ?? ha?.summary;
   const where = etcd ? 'etcd' : host === undefined ? 'the store' : `the store on ${host}`;
   return {
     isAnswering,
@@ -131,7 +154,7 @@ function viewStore({ reports, storeError }: ClusterSeen): StoreView {
     ...(etcd?.endpoints ? { members: etcd.endpoints } : {}),
     message: isAnswering
       ? `${where} answers`
-      : `${where} is away: nothing new is decided, and everything that runs goes on (${storeError})`,
+      : `${where} is away: nothing new is decided, and everything that runs goes on (${why})`,
   };
 }
 

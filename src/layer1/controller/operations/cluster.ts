@@ -18,10 +18,12 @@ const reportsParser = parser(Type.Array(memberReportSchema));
 
 export async function readCluster(context: Context): Promise<ClusterView> {
   const { observer, clock } = context;
-  const [hosts, reports, certificates] = await Promise.all([
+  const [hosts, reports, certificates, ha] = await Promise.all([
     settled(within(clock, storeLimitMs, () => listHosts(context))),
     readReports(context).catch((): MemberReport[] => []),
     settled(within(clock, storeLimitMs, () => listCertificates(context))),
+    // It asks each copy, and waits for those that say nothing.
+    settled(within(clock, 3 * storeLimitMs, () => context.ha.status())),
   ]);
   return viewCluster({
     now: clock.now(),
@@ -32,6 +34,7 @@ export async function readCluster(context: Context): Promise<ClusterView> {
     jobs: [...observer.allJobs()],
     status: (job) => observer.status(job),
     certificates: certificates.value ?? [],
+    ha: ha.value,
     ...(hosts.error === undefined ? {} : { storeError: hosts.error }),
   });
 }
