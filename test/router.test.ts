@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { type Load, type LoadMode, type LoadReport, startLoad } from './load/client.ts';
+import { startFallingSilent } from './router/falling-silent.ts';
 import {
   Harness,
   haproxyMissing,
@@ -270,6 +271,37 @@ describe('the router with a real HAProxy', { skip }, () => {
       'the dead one to be cleared away',
       async () => (await harness.runFolders()).length === 1,
     );
+  });
+});
+
+describe('an instance on a machine that falls silent', { skip }, () => {
+  test('keeps no request that may be sent twice: another instance answers it', async () => {
+    await using harness = await Harness.create({ silentBoundMs: 500 });
+    await harness.startProxy();
+    await harness.startRouter();
+    await harness.addRoute({ service: 'web.shop', domain: 'shop.test' });
+    const silent = await startFallingSilent();
+    try {
+      await harness.discovery.register({
+        ...{ id: '1.web.shop', service: 'web.shop', job: 'job-silent' },
+        ...{ address: '::1', port: silent.port, ports: {}, state: 'up' },
+        ...{ host: 'host-other', createdAt: 1, metadata: {} },
+      });
+      let status = 0;
+      await waitFor('the silent instance to be asked', async () => {
+        const answered = harness.get('shop.test').then((answer) => {
+          status = answer.status;
+          return answer;
+        });
+        return (await Promise.race([answered, silent.asked])) === undefined;
+      });
+      await harness.startInstance('web.shop', 2);
+      status = 0;
+      silent.fall();
+      await waitFor('the other one to answer', () => status === 200);
+    } finally {
+      await silent.stop();
+    }
   });
 });
 
