@@ -17,6 +17,7 @@ import { tunnelName } from '../src/layer0/network/decide/overlay.ts';
 import { routesOf } from '../src/layer0/network/decide/routes.ts';
 import { createOverlay } from '../src/layer0/network/overlay.ts';
 import { type RunCommand, runCommand } from '../src/layer0/network/run-command.ts';
+import { sendProgram, unclaimedDatagrams } from './cluster/vxlan-packet.ts';
 import { waitFor } from './cluster/wait.ts';
 
 const run = promisify(execFile);
@@ -364,30 +365,12 @@ describe('routes', () => {
   });
 });
 
-/** UDP datagrams that the container has got for a port where nobody listens. */
 async function received(address: string): Promise<number> {
   const { stdout } = await inside(containerSpace(address), 'cat', '/proc/net/snmp');
-  const rows = stdout.split('\n').filter((line) => line.startsWith('Udp:'));
-  const [names = [], values = []] = rows.map((row) => row.split(/\s+/));
-  return Number(values[names.indexOf('NoPorts')]);
+  return unclaimedDatagrams(stdout);
 }
 
-/** Sends a frame for the container in a VXLAN packet, as a tunnel would: ethernet, IPv4, UDP to port 9. */
-async function inject(space: string, member: string, target: string): Promise<void> {
-  const bytes = (address: string) => address.split('.').map(Number);
-  const header = [0x45, 0, 0, 29, 0, 1, 0, 0, 64, 17, 0, 0, ...bytes(gateway(2)), ...bytes(target)];
-  let sum = 0;
-  for (let at = 0; at < 20; at += 2) sum += (header[at] ?? 0) * 256 + (header[at + 1] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  header.splice(10, 2, (~sum >>> 8) & 255, ~sum & 255);
-  const mac = (address: string) => [0x02, 0x42, ...bytes(address)];
-  const { vni } = apps.shop;
-  const packet = [
-    ...[8, 0, 0, 0, vni >>> 16, (vni >>> 8) & 255, vni & 255, 0],
-    ...[...mac(target), ...mac(gateway(2)), 8, 0],
-    ...[...header, 0, 9, 0, 9, 0, 9, 0, 0, 0x21],
-  ];
-  const program = `const s = require('node:dgram').createSocket('udp4');
-    s.send(Buffer.from(${JSON.stringify(packet)}), 4789, '${member}', () => s.close())`;
-  await inside(space, process.execPath, '-e', program);
+async function inject(space: string, member: string, to: string): Promise<void> {
+  const forged = { vni: apps.shop.vni, from: gateway(2), to };
+  await inside(space, process.execPath, '-e', sendProgram(forged, member));
 }
