@@ -8,6 +8,7 @@ const { readConfig } = await import('#core/config');
 const { systemClock } = await import('#core/clock');
 const { dnsSettings } = await import('#layer0/dns/config');
 const { createDnsServer } = await import('#layer0/dns/index');
+const { Fence } = await import('#layer0/host/fence');
 const { createLineLog } = await import('#layer0/dns/line-log');
 
 const { home, port } = readConfig(dnsSettings);
@@ -17,6 +18,9 @@ const server = createDnsServer(
   { tablePath: `${home}/dns/table.json`, port },
 );
 await server.start();
+// Beside DNS because it must live when the daemon does not, and one more process would cost more than both.
+const fence = new Fence({ clock: systemClock, log });
+fence.start();
 log.info({ home, port }, 'serving names');
 
 // The clock's timers do not hold the process, and before the first bridge there is no socket that does.
@@ -24,5 +28,6 @@ const alive = setInterval(() => undefined, 2 ** 31 - 1);
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.once(signal, () => {
     clearInterval(alive);
+    fence.stop();
     void server.stop();
   });

@@ -184,11 +184,18 @@ describe('the containers outside of app gantry', () => {
   test('have the rights they need and no more, and find the engine by its folder', () => {
     const { binds, command, capabilities } = hostPlan(machine, 'gantry/system:1', 'v');
     assert.deepEqual(command, ['node', 'bin/gantry-host.ts']);
-    assert.deepEqual(binds, ['/var/lib/gantry:/var/lib/gantry', '/run:/gantry/engine']);
+    assert.deepEqual(binds, [
+      '/var/lib/gantry:/var/lib/gantry',
+      '/run:/gantry/engine',
+      '/run/gantry:/run/gantry',
+    ]);
     assert.ok(capabilities.includes('NET_ADMIN') && !capabilities.includes('SYS_ADMIN'));
     const dns = dnsPlan(machine, 'gantry/system:1');
-    assert.deepEqual(dns.binds, ['/var/lib/gantry/dns:/var/lib/gantry/dns:ro']);
-    assert.deepEqual(dns.capabilities, ['NET_BIND_SERVICE']);
+    assert.deepEqual(dns.binds, [
+      '/var/lib/gantry/dns:/var/lib/gantry/dns:ro',
+      '/run/gantry:/run/gantry:ro',
+    ]);
+    assert.deepEqual(dns.capabilities, ['NET_BIND_SERVICE', 'KILL']);
   });
 
   test('have more memory for garbage than the processes that mostly wait', () => {

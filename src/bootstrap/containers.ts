@@ -4,7 +4,12 @@
 
 import { createHash } from 'node:crypto';
 import { systemClock } from '#core/clock';
-import { createOwnContainers, type OwnContainer, type OwnContainers } from '#layer0/host/index';
+import {
+  createOwnContainers,
+  fenceFolder,
+  type OwnContainer,
+  type OwnContainers,
+} from '#layer0/host/index';
 import { bootstrapErrors } from './errors.ts';
 import type { Machine } from './machine-file.ts';
 import { chosenFor } from './settings.ts';
@@ -49,7 +54,11 @@ export function hostPlan(machine: Machine, image: string, version: string): Cont
         ? { GANTRY_UPGRADED_BY: 'hand' }
         : { GANTRY_STORE_HOST: machine.storeHost }),
     },
-    binds: [`${machine.home}:${machine.home}`, `${machine.engineFolder}:${engineMount}`],
+    binds: [
+      `${machine.home}:${machine.home}`,
+      `${machine.engineFolder}:${engineMount}`,
+      `${fenceFolder}:${fenceFolder}`,
+    ],
     labels: labels(machine, 'host'),
     // Firewall rules, and volumes that belong to the users of containers; nothing else of root's rights.
     capabilities: ['NET_ADMIN', 'NET_RAW', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER'],
@@ -62,9 +71,11 @@ export function dnsPlan(machine: Machine, image: string): ContainerPlan {
     image,
     command: ['node', 'bin/gantry-dns.ts'],
     env: { ...busy, GANTRY_HOME: machine.home },
-    binds: [`${machine.home}/dns:${machine.home}/dns:ro`],
+    binds: [`${machine.home}/dns:${machine.home}/dns:ro`, `${fenceFolder}:${fenceFolder}:ro`],
     labels: labels(machine, 'dns'),
-    capabilities: ['NET_BIND_SERVICE'],
+    // The fence ends processes of other containers.
+    capabilities: ['NET_BIND_SERVICE', 'KILL'],
+    hasHostPids: true,
   };
 }
 

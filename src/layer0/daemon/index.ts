@@ -20,7 +20,14 @@ import {
 import { registerHaRoutes } from '#layer0/ha/index';
 import { hostSettings } from '#layer0/host/config';
 import { registerHostRoutes } from '#layer0/host/http';
-import { createDockerRuntime, createHost, createLoadMeter, type Host } from '#layer0/host/index';
+import {
+  createDockerRuntime,
+  createHost,
+  createLoadMeter,
+  createTenureBook,
+  fenceFolder,
+  type Host,
+} from '#layer0/host/index';
 import { type HostReport, memberReportSchema } from '#layer0/host/wire';
 import { registerImageRoutes } from '#layer0/images/http';
 import { createImages, type Images } from '#layer0/images/index';
@@ -169,6 +176,8 @@ async function createParts(
       ...{ runtime, store, network, discovery, dns, sealKey, clock, random, log: log('host') },
       fetchImage: (image) => images.ensure(image),
       load: createLoadMeter(),
+      tenureBook: createTenureBook(fenceFolder),
+      isAlone: () => othersOf(peers, config.hostId).size === 0,
     },
     hostConfig,
   );

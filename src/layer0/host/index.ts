@@ -9,7 +9,7 @@ import type { Random } from '#core/random';
 import type { Loop } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
 import type { Network } from '#layer0/network/client';
-import type { Store } from '#layer0/store/client';
+import type { Revision, Store } from '#layer0/store/client';
 import type { ActDeps } from './act/outcome.ts';
 import { createAddressCollector } from './address-collector.ts';
 import { type HostConfig, startsPerCore } from './config.ts';
@@ -25,9 +25,11 @@ import { createSeal, loadSealKey, type Seal } from './seal.ts';
 import { StartSlots } from './slots.ts';
 import { StatusWriter } from './status-writer.ts';
 import { JobStreams } from './streams.ts';
+import { createMemoryBook, Tenure, type TenureBook } from './tenure.ts';
 import type { DnsReport, JobStatus, UnknownContainers } from './wire.ts';
 
 export { type HostConfig, hostSettings } from './config.ts';
+export { fenceFolder } from './fence.ts';
 export { createLoadMeter, type LoadMeter } from './load.ts';
 export { createDockerRuntime } from './runtime/docker/docker-runtime.ts';
 export {
@@ -37,6 +39,7 @@ export {
 } from './runtime/docker/own-containers.ts';
 export type { Container, ContainerSpec, Runtime } from './runtime/runtime.ts';
 export { createSeal, loadSealKey, type Seal } from './seal.ts';
+export { createTenureBook } from './tenure.ts';
 
 /** Most unknown containers that a status names. */
 const maxUnknownNamed = 20;
@@ -60,6 +63,10 @@ export interface HostDeps {
   bootId?: () => Promise<string>;
   /** Absent: the host does not say how busy it is. */
   load?: LoadMeter;
+  /** Where the fence finds what it goes by; in memory unless given. */
+  tenureBook?: TenureBook;
+  /** Whether other machines belong to the cluster; without it, none does. */
+  isAlone?(): boolean;
   /** Called after each step of each job: what throws here fails the pass, as a crash would. */
   onStep?: ActDeps['onStep'];
   /** Brings an image here from another machine; false when none has it. */
@@ -97,6 +104,7 @@ class HostAgent implements Host {
   readonly #prober: Prober;
   readonly #statuses: StatusWriter;
   readonly #registration: HostRegistration;
+  readonly #tenure: Tenure;
   readonly #slots: StartSlots;
   readonly #agent: Agent;
   readonly #addresses: Loop;
@@ -115,7 +123,18 @@ class HostAgent implements Host {
     const probe = deps.probe ?? createProbe(runtime, clock);
     this.#prober = new Prober({ probe, clock, random });
     this.#statuses = new StatusWriter({ ...deps, records: () => this.#agent.records });
-    this.#registration = new HostRegistration(deps, config);
+    this.#tenure = new Tenure({
+      book: deps.tenureBook ?? createMemoryBook(clock),
+      leaseMs: config.hostLeaseMs,
+      clock,
+      isAlone: deps.isAlone ?? (() => true),
+      onChange: () => this.#agent.onTenure(),
+    });
+    const recordsSeen = async (revision: Revision) => await this.#agent.recordsSeen(revision);
+    this.#registration = new HostRegistration(
+      { ...deps, tenure: this.#tenure, recordsSeen },
+      config,
+    );
     this.#slots = new StartSlots(startsPerCore * (deps.cores ?? availableParallelism()));
     this.#agent = this.#createAgent();
     this.#addresses = createAddressCollector(
@@ -138,8 +157,9 @@ class HostAgent implements Host {
     const key = this.#deps.sealKey ?? (await loadSealKey(this.#keyPath()));
     this.#seal = createSeal(key);
     this.#statuses.start();
-    await this.#registration.start();
+    await this.#tenure.load();
     this.#agent.start();
+    await this.#registration.start();
     this.#addresses.start();
   }
 
@@ -148,6 +168,7 @@ class HostAgent implements Host {
     await this.#agent.stop();
     this.#prober.stop();
     await this.#registration.stop();
+    this.#tenure.stop();
     await this.#statuses.stop();
   }
 
@@ -227,6 +248,7 @@ class HostAgent implements Host {
         slots: this.#slots,
         prober: this.#prober,
         statuses: this.#statuses,
+        tenure: this.#tenure,
         ports: createPortBook(this.#config, this.#deps.isPortFree),
         clock,
         config: this.#config,

@@ -133,6 +133,7 @@ export class JobWorker {
         monotonicMs: act.clock.monotonicMs(),
         due: this.#due(),
         drain: this.#drain(),
+        tenure: { isHeld: act.tenure.isHeld, isOver: act.tenure.isOver },
       });
       if (plan.steps.length === 0) return plan.wait;
       last = plan.steps;

@@ -10,6 +10,7 @@ import {
   createMirror,
   listPages,
   type Mirror,
+  type Revision,
   type Store,
   type WatchEvent,
 } from '#layer0/store/client';
@@ -197,6 +198,16 @@ export class Agent {
     else for (const { key } of change) this.#assign(key.slice(jobPrefix.length));
   }
 
+  /** Resolves when the records of jobs are as new as this revision. */
+  async recordsSeen(revision: Revision): Promise<void> {
+    await this.#jobs?.caughtUp(revision);
+  }
+
+  /** Singletons may run from now on, or may not any more. */
+  onTenure(): void {
+    for (const worker of this.#workers.values()) if (worker.view.job?.isSingleton) worker.trigger();
+  }
+
   #onConsumers(): void {
     for (const worker of this.#workers.values())
       if (worker.view.memory.registered === 'draining') worker.trigger();
@@ -282,6 +293,7 @@ export class Agent {
       nextAtMs = Math.min(nextAtMs, answer.nextAtMs ?? Infinity);
     }
     this.#deadlines.forgetAllBut(present);
+    await this.#act.tenure.keep(present);
     return nextAtMs === Infinity ? undefined : { againMs: Math.max(0, nextAtMs - nowMs) };
   }
 }

@@ -9,11 +9,12 @@ import type { Random } from '#core/random';
 import { createLoop, type Loop, type LoopStatus } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
 import { removedKey } from '#layer0/membership/wire';
-import type { Store } from '#layer0/store/client';
+import type { Revision, Store } from '#layer0/store/client';
 import type { HostConfig } from './config.ts';
 import { hostErrors } from './errors.ts';
 import type { LoadMeter } from './load.ts';
 import type { Runtime } from './runtime/runtime.ts';
+import type { Tenure } from './tenure.ts';
 import { type Host, type HostLoad, hostAlivePrefix, hostKey, hostLoadPrefix } from './wire.ts';
 
 export interface RegistrationDeps {
@@ -25,6 +26,10 @@ export interface RegistrationDeps {
   log: Log;
   /** Instead of asking the kernel. */
   bootId?: () => Promise<string>;
+  /** What the lease is good for beside being seen. */
+  tenure?: Tenure;
+  /** Resolves when this process has seen the records of jobs as of a revision. */
+  recordsSeen?(revision: Revision): Promise<void>;
   /** Absent: the host says nothing about it. */
   load?: LoadMeter;
 }
@@ -80,12 +85,20 @@ export class HostRegistration {
   }
 
   async #pass(): Promise<void> {
-    if (this.#lease !== undefined && !(await this.#keepAlive(this.#lease))) this.#lease = undefined;
-    if (this.#lease !== undefined && this.#host) return await this.#tellLoad(this.#lease);
+    const { store, discovery, tenure, clock } = this.#deps;
+    const askedAtMs = clock.monotonicMs();
+    if (this.#lease !== undefined && !(await this.#isKept(this.#lease))) {
+      this.#lease = undefined;
+      tenure?.end();
+    }
+    if (this.#lease !== undefined && this.#host) {
+      await tenure?.renew(askedAtMs);
+      return await this.#tellLoad(this.#lease);
+    }
     const host = await this.#describe();
-    const { store, discovery } = this.#deps;
+    const sentAtMs = this.#lease === undefined ? clock.monotonicMs() : askedAtMs;
     const lease = this.#lease ?? (await store.grantLease(this.#config.hostLeaseMs)).id;
-    const { ok } = await store.txn({
+    const { ok, revision } = await store.txn({
       compare: [{ key: removedKey(host.id), is: 'absent' }],
       operations: [
         { put: hostKey(host.id), value: host },
@@ -98,6 +111,7 @@ export class HostRegistration {
       );
     this.#lease = lease;
     this.#host = host;
+    tenure?.begin(sentAtMs, this.#deps.recordsSeen?.(revision) ?? Promise.resolve());
     await discovery.register({
       id: `${host.id}.${service}`,
       service,
@@ -123,6 +137,12 @@ export class HostRegistration {
     const put = `${hostLoadPrefix}${this.#config.hostId}`;
     await store.txn({ compare: [], operations: [{ put, value, lease }] });
     this.#said = { ...value, atMs, lease };
+  }
+
+  /** Whoever is removed keeps the lease, and loses what stood under it. */
+  async #isKept(lease: string): Promise<boolean> {
+    if (!(await this.#keepAlive(lease))) return false;
+    return (await this.#deps.store.get(`${hostAlivePrefix}${this.#config.hostId}`)) !== undefined;
   }
 
   async #keepAlive(lease: string): Promise<boolean> {

@@ -25,6 +25,8 @@ export const create: Executor<'create'> = async (step, view, deps) => {
   memory.registered = 'no';
   try {
     const id = await deps.runtime.create(spec);
+    // Before it can run: what the fence does not know of it cannot end.
+    if (job.isSingleton) await deps.tenure.guard(id);
     await deps.engine.refresh(id);
     return done;
   } catch (error) {

@@ -12,6 +12,7 @@ import type { Seal } from '../seal.ts';
 import type { StartSlots } from '../slots.ts';
 import type { StatusWriter } from '../status-writer.ts';
 import type { StepKind, StepOf } from '../steps.ts';
+import type { Tenure } from '../tenure.ts';
 import type { Failure, JobView } from '../view.ts';
 
 export type Outcome =
@@ -31,6 +32,7 @@ export interface ActDeps {
   prober: Prober;
   statuses: StatusWriter;
   ports: PortBook;
+  tenure: Tenure;
   clock: Clock;
   config: HostConfig;
   /** Of the store, for the container's label. */

@@ -9,6 +9,10 @@ export const start: Executor<'start'> = async (step, view, deps) => {
     const container = deps.engine.of(view.jobId).find(({ id }) => id === step.container);
     if (container?.state !== 'created') return done;
   }
+  if (view.job?.isSingleton) {
+    await deps.tenure.guard(step.container);
+    if (!deps.tenure.isHeld) return done;
+  }
   view.memory.startTried = step.container;
   try {
     await deps.runtime.start(step.container);

@@ -18,6 +18,8 @@ export interface PlanContext {
   due: { restartMs?: number; startMs?: number };
   /** For the job's instance, once it was marked as draining. */
   drain: DrainAnswer;
+  /** Of the machine, for singletons: whether one may be started, and whether one that runs must end. */
+  tenure: { isHeld: boolean; isOver: boolean };
 }
 
 export function planJob(view: JobView, context: PlanContext): Plan {

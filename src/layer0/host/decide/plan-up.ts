@@ -23,6 +23,10 @@ export function planUp(view: JobView, job: Job, context: PlanContext): Plan {
     };
   if (isFinal(status)) return planSettled(view, job);
   const container = currentContainer(view);
+  if (job.isSingleton && !context.tenure.isHeld) {
+    const plan = planWithoutTenure(container, context);
+    if (plan) return plan;
+  }
   if (container?.state === 'running') return planRunning(view, { job, container, context });
   if (status?.state === 'failed' && status.attempt === currentAttempt(view))
     return planBackoff(view, job, context);
@@ -40,6 +44,17 @@ export function planUp(view: JobView, job: Job, context: PlanContext): Plan {
       endedAt: context.now,
     });
   return planStart(view, { job, container, context });
+}
+
+/** Another machine may start it when this one was not heard of: what runs here ends before, and nothing begins. */
+function planWithoutTenure(
+  container: Container | undefined,
+  { tenure }: PlanContext,
+): Plan | undefined {
+  const reason = 'a singleton runs only while its machine is heard of, and this one is not';
+  if (container?.state !== 'running') return { steps: [], wait: { reason } };
+  if (!tenure.isOver) return undefined;
+  return { steps: [{ kind: 'kill', container: container.id }], wait: { reason } };
 }
 
 /** Running containers of attempts that are over: earlier ones, and one that was given up although it runs. */

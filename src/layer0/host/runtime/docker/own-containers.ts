@@ -17,6 +17,8 @@ export interface OwnContainer {
   labels: Record<string, string>;
   /** Added to none. */
   capabilities: string[];
+  /** It sees every process of the machine. */
+  hasHostPids?: true;
 }
 
 export interface SeenContainer {
@@ -127,6 +129,7 @@ export function ownContainerBody(container: OwnContainer): Record<string, unknow
     Labels: container.labels,
     HostConfig: {
       NetworkMode: 'host',
+      ...(container.hasHostPids ? { PidMode: 'host' } : {}),
       Binds: container.binds,
       CapDrop: ['ALL'],
       CapAdd: container.capabilities,
