@@ -84,6 +84,8 @@ describe('the options of script/up', () => {
     );
     assert.throws(() => parseUp(['--http-port', '0']), /--http-port 0 is not a port/);
     assert.throws(() => parseUp(['--cert', 'c.pem']), /--cert and --key go together/);
+    const both = ['--join', 'x', '--restore', 'f'];
+    assert.throws(() => parseUp(both), /--join and --restore do not go together/);
     assert.throws(() => parseUp(['--ca', 'a.pem']), /--ca is the authority of --cert/);
     const set = (text: string) => () => parseUp(['--set', text]);
     assert.throws(set('GANTRY_BUILD_TIMEOUT_MS'), /say NAME=VALUE, or NAME= for the default/);

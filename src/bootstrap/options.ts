@@ -9,6 +9,8 @@ export interface UpOptions {
   isBare: boolean;
   /** Join the cluster that this token is of, instead of being one. */
   joinToken?: string;
+  /** A backup whose state this fresh machine takes over. */
+  restoreFile?: string;
   /** Where the other machines reach this one. */
   address?: string;
   /** Absent: what an earlier run chose, or the default. */
@@ -29,6 +31,7 @@ Brings Gantry up on this machine, or up to this checkout's version. Nothing that
 
   --bare                leave the sample app out
   --join TOKEN          make this machine one more of a cluster; gantry host join-token prints one there
+  --restore FILE        on a fresh machine: take a lost cluster over from a backup; see docs/how-to/three-machines.md
   --address ADDRESS     where other machines reach this one (default: the first address that is not loopback)
   --domain NAME         serve API, git and apps under NAME over HTTPS, for other machines too (default: gantry.localhost)
   --cert FILE           with --domain: certificate chain for NAME and *.NAME, PEM (default: one of Gantry's own authority)
@@ -59,6 +62,7 @@ export function parseUp(args: string[]): UpOptions | undefined {
   const { values } = parse(args, {
     bare: { type: 'boolean' },
     join: { type: 'string' },
+    restore: { type: 'string' },
     address: { type: 'string' },
     domain: { type: 'string' },
     cert: { type: 'string' },
@@ -85,12 +89,18 @@ export function parseUp(args: string[]): UpOptions | undefined {
     throw bootstrapErrors.option('--ca is the authority of --cert: give that one too');
   }
   const [joinToken, address] = [text('join'), text('address')];
+  const restoreFile = text('restore');
+  if (joinToken !== undefined && restoreFile !== undefined)
+    throw bootstrapErrors.option(
+      '--join and --restore do not go together: one machine takes the cluster over, the others join',
+    );
   const httpPort = parsePort('--http-port', text('http-port'));
   const httpsPort = parsePort('--https-port', text('https-port'));
   return {
     home: text('home') ?? '/var/lib/gantry',
     isBare: values.bare === true,
     ...(joinToken === undefined ? {} : { joinToken }),
+    ...(restoreFile === undefined ? {} : { restoreFile }),
     ...(address === undefined ? {} : { address }),
     ...(domain ? { domain } : {}),
     ...(httpPort ? { httpPort } : {}),

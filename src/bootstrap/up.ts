@@ -23,6 +23,7 @@ import { run } from './command.ts';
 import { runContainers } from './daemon.ts';
 import { ensureRoutes } from './domain.ts';
 import { ensureCertificate } from './ensure-certificate.ts';
+import { bootstrapErrors } from './errors.ts';
 import { ensureImages, imageId, type PlatformImages } from './images.ts';
 import {
   applyPlan,
@@ -38,6 +39,7 @@ import type { UpOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { askSample, deploySample, sampleApp } from './sample.ts';
 import { systemProcesses } from './system-app.ts';
+import { bringKeys, inPlaceOf, readState, restoreState } from './takeover.ts';
 import { ensureCliConfig, findPerson, installCommand } from './user.ts';
 import { isLed, waitForApi, waitForDeployment, waitForOthers } from './wait.ts';
 
@@ -53,7 +55,15 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
   if (joinToken !== undefined) return joinMachine({ ...options, joinToken }, progress);
   const earlier = await readMachine(options.home);
   if (earlier?.storeHost !== undefined) return bringMemberUp(earlier, progress);
-  const machine = await chooseMachine(options);
+  const { restoreFile } = options;
+  const backup = restoreFile === undefined ? undefined : await readState(restoreFile);
+  if (backup && earlier)
+    throw bootstrapErrors.option(
+      `this machine has Gantry already (${options.home}/host.json): gantry cluster restore --takeover ${restoreFile} takes its state back`,
+    );
+  if (backup) await bringKeys(options.home, backup);
+  const chosen = await chooseMachine(options);
+  const machine = backup ? inPlaceOf(chosen, backup) : chosen;
   await writeMachine(machine);
   const images = await ensureImages(checkout, progress);
   const layer0 = await startLayer0(machine, images, progress);
@@ -66,13 +76,19 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
     const trusted = machine.isTls ? caPem : undefined;
     const cluster = await ensureCliConfig(person, machine, layer0.store, trusted);
     await progress.step('waiting for the API', () => waitForApi(cluster));
+    if (restoreFile !== undefined)
+      await progress.step('taking over the state of the backup', () =>
+        restoreState(cluster, restoreFile),
+      );
     const known = await layer0.store.get<{ app: string }>(appNameKey(sampleApp));
     const sample = known && (await layer0.store.get<App>(appKey(known.value.app)))?.value;
-    if (!options.isBare && !known)
+    if (!options.isBare && !known && restoreFile === undefined)
       await deploySample({ checkout, machine, person, progress, env: deps.env });
     await sayWhatIsThere({
       machine,
-      hasSample: known ? sample?.currentRelease !== undefined : !options.isBare,
+      hasSample: known
+        ? sample?.currentRelease !== undefined
+        : !options.isBare && restoreFile === undefined,
       hasEmptySample: known !== undefined && sample?.currentRelease === undefined,
       progress,
       url: cluster.url,

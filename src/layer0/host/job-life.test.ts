@@ -6,6 +6,7 @@ import { coreErrors } from '#core/errors';
 import { jobKey } from '#layer0/scheduler/wire';
 import type { Store, Txn } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
+import { keepDeadMs } from './config.ts';
 import { aJob, createWorld, type World } from './fake.ts';
 import { createSeal } from './seal.ts';
 import { type JobStatus, statusPrefix } from './wire.ts';
@@ -244,6 +245,21 @@ describe('the life of a job', () => {
     world.network.held.set(job.id, address);
     await switched.turn();
     await world.until('its address is free again', () => !world.network.held.has(job.id));
+  });
+
+  it('collects what a restored store does not know only when it has ended by itself', async () => {
+    const job = aJob();
+    await world.put(job);
+    await world.untilState(job, 'up');
+    await world.store.replaceAll([], []);
+    await world.clock.advance(2 * keepDeadMs);
+    const [container] = await world.containers(job);
+    assert.equal(container?.state, 'running');
+    world.runtime.exit(container.id, 0);
+    await world.clock.advance(keepDeadMs / 2);
+    assert.equal((await world.containers(job)).length, 1, 'its log can be read for a while');
+    await world.clock.advance(keepDeadMs);
+    assert.deepEqual(await world.containers(job), []);
   });
 
   it('ends what was deleted while nobody watched, in the same incarnation', async () => {

@@ -273,22 +273,23 @@ export class Agent {
   }
 
   async #collect(): Promise<void | { againMs: number }> {
-    const { engine, runtime, statuses, clock } = this.#act;
+    const { engine, runtime, network, statuses, clock } = this.#act;
     const nowMs = clock.monotonicMs();
     const goesAtMs = ({ id, finishedAt, createdAt }: Container) =>
       this.#deadlines.dueMs(id, (finishedAt ?? createdAt) + keepDeadMs, keepDeadMs);
     const present = new Set<string>();
     let nextAtMs = Infinity;
     for (const { jobId, view } of this.#workers.values()) {
-      if (view.intent === 'leave') continue;
-      const isOver =
-        view.intent === 'vacate' || (isFinal(view.status) && statuses.isWritten(jobId));
+      // What nobody knows is left alone while it runs, and goes when it has ended by itself.
+      const isNobodys = view.intent === 'leave' || view.intent === 'vacate';
+      const isOver = isNobodys || (isFinal(view.status) && statuses.isWritten(jobId));
       const containers = engine.of(jobId);
       for (const { id } of containers) present.add(id);
       const answer = decideCollect({ containers, nowMs, goesAtMs, isNewestNeeded: !isOver });
       for (const id of answer.remove) {
         await runtime.remove(id);
         engine.forget(id);
+        if (view.intent === 'leave' && engine.of(jobId).length === 0) await network.release(jobId);
       }
       nextAtMs = Math.min(nextAtMs, answer.nextAtMs ?? Infinity);
     }
