@@ -12,6 +12,7 @@ import { planRestore, type RestoreMode } from '../decide/restore.ts';
 import { controllerErrors } from '../errors.ts';
 import { eventOperation } from '../events.ts';
 import { systemAppId, tokenPrefix } from '../wire.ts';
+import { readReports } from './cluster.ts';
 
 /** How often a restore is planned anew because machines or tokens changed under it. */
 const maxAttempts = 5;
@@ -34,8 +35,13 @@ export async function* backUp(context: Context): AsyncGenerator<string> {
   yield* writeBackup(header, entries());
 }
 
-async function identify({ host }: Context) {
-  const { cluster, host: hostId, version } = statusParser.parse(await host.status(), 'layer 0');
+/** The machine that has an embedded store is the one that others look for it at. */
+async function identify(context: Context) {
+  const { host } = context;
+  const { cluster, host: own, version } = statusParser.parse(await host.status(), 'layer 0');
+  const reports = await readReports(context);
+  const holder = reports.find(({ report }) => 'historyBytes' in (report?.store ?? {}));
+  const hostId = holder?.hostId ?? own;
   if (cluster === undefined || hostId === undefined)
     throw controllerErrors.unavailable(
       "the daemon of this machine is too old for a backup: upgrade it with the platform's version",
