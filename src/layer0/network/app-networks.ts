@@ -285,6 +285,7 @@ export class AppNetworks implements Network {
     await this.#deps.runtime.ensureNetwork({
       ...this.#engineNetwork(network),
       mtu: this.#config.mtu,
+      reachableFrom: routesName(this.#config.cluster),
     });
     this.#present.set(network.app, network);
   }

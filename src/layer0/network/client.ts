@@ -67,7 +67,8 @@ export interface EngineNetwork {
 
 /** The part of the container engine that the network needs; the host's runtime has it. */
 export interface EngineNetworks {
-  ensureNetwork(network: EngineNetwork & { mtu: number }): Promise<void>;
+  /** `reachableFrom`: a device of the machine that packets for its containers may come from, beside its own bridge. */
+  ensureNetwork(network: EngineNetwork & { mtu: number; reachableFrom: string }): Promise<void>;
   listNetworks(labels: Record<string, string>): Promise<EngineNetwork[]>;
   /** Absent is no error. */
   removeNetwork(name: string): Promise<void>;

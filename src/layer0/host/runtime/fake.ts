@@ -245,7 +245,7 @@ function streamCalls(world: World) {
 
 function networkCalls(world: World) {
   return {
-    ensureNetwork: (async ({ mtu: _mtu, ...wanted }) => {
+    ensureNetwork: (async ({ mtu: _mtu, reachableFrom: _from, ...wanted }) => {
       const attempt = `create network ${wanted.name}`;
       demandUp(world, attempt);
       const existing = world.networks.get(wanted.name);

@@ -67,6 +67,12 @@ export type EngineEvent =
   /** The stream began (again): list, because events may have been missed. */
   | { type: 'resync' };
 
+export interface NewNetwork extends Network {
+  mtu: number;
+  /** A device of the machine that packets for its containers may come from, beside its own bridge. */
+  reachableFrom?: string;
+}
+
 export interface Network {
   name: string;
   subnet: string;
@@ -117,7 +123,7 @@ export interface Runtime {
   /** Reconnects by itself; begins every connection with a resync. Ends with the signal. */
   events(labels: Record<string, string>, signal: AbortSignal): AsyncGenerator<EngineEvent>;
 
-  ensureNetwork(network: Network & { mtu: number }): Promise<void>;
+  ensureNetwork(network: NewNetwork): Promise<void>;
   listNetworks(labels: Record<string, string>): Promise<Network[]>;
   /** Absent is no error. */
   removeNetwork(name: string): Promise<void>;

@@ -1,7 +1,7 @@
 // Bridge networks of the engine, by name: made once, compared when they exist, removed when nobody is on them.
 
 import { engineErrors } from '../errors.ts';
-import type { Network, Runtime } from '../runtime.ts';
+import type { Network, NewNetwork, Runtime } from '../runtime.ts';
 import { absentIsUndefined, ignore, labelFilter } from './containers.ts';
 import type { EngineTransport } from './transport.ts';
 
@@ -9,6 +9,8 @@ type NetworkCalls = Pick<Runtime, 'ensureNetwork' | 'listNetworks' | 'removeNetw
 
 const bridgeNameOption = 'com.docker.network.bridge.name';
 const betweenContainersOption = 'com.docker.network.bridge.enable_icc';
+/** Known from engine 28.2 on; an older one ignores it, and 27 and before need it for nothing. */
+const trustedOption = 'com.docker.network.bridge.trusted_host_interfaces';
 const mtuOption = 'com.docker.network.driver.mtu';
 
 interface InspectedNetwork {
@@ -31,7 +33,7 @@ export function createNetworkCalls(transport: EngineTransport): NetworkCalls {
     return seen?.Name === name ? toNetwork(seen) : undefined;
   }
 
-  async function ensure(wanted: Network & { mtu: number }): Promise<void> {
+  async function ensure(wanted: NewNetwork): Promise<void> {
     const existing = await find(wanted.name);
     if (existing) return assertSame(existing, wanted);
     const attempt = `create network ${wanted.name}`;
@@ -75,7 +77,7 @@ export function createNetworkCalls(transport: EngineTransport): NetworkCalls {
 }
 
 /** The body of `POST /networks/create`. */
-export function networkBody(network: Network & { mtu: number }): Record<string, unknown> {
+export function networkBody(network: NewNetwork): Record<string, unknown> {
   return {
     Name: network.name,
     CheckDuplicate: true,
@@ -84,6 +86,7 @@ export function networkBody(network: Network & { mtu: number }): Record<string, 
     Options: {
       [bridgeNameOption]: network.bridge,
       [mtuOption]: String(network.mtu),
+      ...(network.reachableFrom === undefined ? {} : { [trustedOption]: network.reachableFrom }),
       ...(network.isApart ? { [betweenContainersOption]: 'false' } : {}),
     },
     Labels: network.labels,
