@@ -50,7 +50,7 @@ export const clusterCommands = [
     ].join('\n'),
     examples: [
       'gantry cluster backup --with-keys /backup/gantry.ndjson',
-      'gantry cluster backup | gzip > state.ndjson.gz',
+      'gantry cluster backup > state.ndjson',
     ],
   },
   {

@@ -17,6 +17,8 @@ export const callTimeoutMs = 10_000;
 export const membersUpMs = 120_000;
 /** How often a machine looks whether the store has moved, and at the container of its etcd. */
 export const lookMs = 5_000;
+/** Silence of etcd's leader until another one is elected: on a busy disk one second is nothing. */
+export const leaderSilenceMs = 2_000;
 /** Of who changes the members. */
 export const electionTtlMs = 30_000;
 /** How often the members of etcd are compared with the machines of the cluster. */

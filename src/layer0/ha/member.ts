@@ -10,7 +10,7 @@ import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
 import type { Container, ContainerSpec, Runtime } from '#layer0/host/index';
 import { etcdArguments } from '#layer0/store/index';
-import { lookMs, memberCpuMillis, memberMemoryBytes } from './config.ts';
+import { leaderSilenceMs, lookMs, memberCpuMillis, memberMemoryBytes } from './config.ts';
 import type { HaFiles } from './files.ts';
 import type { MemberPlan } from './wire.ts';
 
@@ -122,6 +122,7 @@ export class EtcdMember {
     const command = etcdArguments({
       ...{ name: hostId, dataFolder: join(this.#folder, plan.data), clusterToken: plan.token },
       ...{ clientUrl: own.clientUrl, peerUrl: own.peerUrl, state: plan.state },
+      electionMs: leaderSilenceMs,
       members: Object.fromEntries(plan.nodes.map((node) => [node.hostId, node.peerUrl])),
       tls: {
         certFile: join(identity, 'host.crt'),

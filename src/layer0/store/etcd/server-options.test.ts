@@ -15,8 +15,9 @@ const member = {
 test('a member is started with its limits, its neighbours and mutual TLS on both sides', () => {
   const tls = { certFile: 'c.pem', keyFile: 'k.pem', caFile: 'ca.pem' };
   const clientUrl = 'https://192.0.2.1:2379';
+  const electionMs = 2_000;
   assert.equal(
-    etcdArguments({ ...member, clientUrl, state: 'existing', tls }).join(' '),
+    etcdArguments({ ...member, clientUrl, state: 'existing', tls, electionMs }).join(' '),
     [
       '--name a --data-dir /data/etcd',
       '--listen-client-urls https://192.0.2.1:2379 --advertise-client-urls https://192.0.2.1:2379',
@@ -26,7 +27,8 @@ test('a member is started with its limits, its neighbours and mutual TLS on both
       '--initial-cluster-token cluster-x --initial-cluster-state existing',
       '--max-txn-ops 128 --max-request-bytes 1572864 --quota-backend-bytes 2147483648',
       '--snapshot-count 10000 --auto-compaction-retention 0',
-      '--pre-vote=true --strict-reconfig-check=true --logger zap --log-level warn',
+      '--pre-vote=true --strict-reconfig-check=true',
+      '--heartbeat-interval 200 --election-timeout 2000 --logger zap --log-level warn',
       '--cert-file c.pem --key-file k.pem --trusted-ca-file ca.pem --client-cert-auth',
       '--peer-cert-file c.pem --peer-key-file k.pem --peer-trusted-ca-file ca.pem',
       '--peer-client-cert-auth',
