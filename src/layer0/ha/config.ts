@@ -13,6 +13,8 @@ export const memberMemoryBytes = 1024 * 1024 * 1024;
 export const memberCpuMillis = 4_000;
 /** Longest time for one question to another machine. */
 export const callTimeoutMs = 10_000;
+/** ... and for whether it is fit: a person waits for all of them. */
+export const candidateTimeoutMs = 4_000;
 /** Longest time until the new members of an etcd answer. */
 export const membersUpMs = 120_000;
 /** How often a machine looks whether the store has moved, and at the container of its etcd. */

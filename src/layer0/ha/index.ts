@@ -10,7 +10,7 @@ import { createLoop, type Loop } from '#core/reconcile';
 import type { Peers } from '#layer0/membership/index';
 import { findStore, type SwitchingStore } from '#layer0/store/index';
 import type { HaClient } from './client.ts';
-import { callTimeoutMs, lookMs } from './config.ts';
+import { callTimeoutMs, candidateTimeoutMs, lookMs } from './config.ts';
 import { haErrors } from './errors.ts';
 import { HaFiles } from './files.ts';
 import { EtcdMember, type MemberDeps } from './member.ts';
@@ -150,6 +150,10 @@ class StoreOnMachines implements Ha {
     if (this.#member.plan?.token !== token) return;
     if (this.#place.place?.token === token)
       throw haErrors.inCharge('this etcd is in charge: its members are changed by host remove');
+    // Unknown is not given up: what does not answer is left alone, until a member of another etcd takes its place.
+    const incarnation = await this.#findStore(this.#member.plan);
+    if (incarnation !== undefined)
+      throw haErrors.inCharge('this etcd holds a store: its members are changed by host remove');
     await this.#member.end();
   }
 
@@ -158,7 +162,7 @@ class StoreOnMachines implements Ha {
     const http = this.#deps.peers.client(hostId);
     const timeoutMs = callTimeoutMs;
     return {
-      candidate: () => http.json<Candidate>('GET', '/ha/member', { timeoutMs }),
+      candidate: () => http.json<Candidate>('GET', '/ha/member', { timeoutMs: candidateTimeoutMs }),
       runMember: (body) => http.json('PUT', '/ha/member', { body, timeoutMs }),
       endMember: (token) => http.json('DELETE', `/ha/member/${token}`, { timeoutMs }),
     };
@@ -176,13 +180,19 @@ class StoreOnMachines implements Ha {
     const { plan } = this.#member;
     if (!plan) return undefined;
     const { token, nodes } = plan;
-    const client = this.#place.client(nodes);
     try {
-      const incarnation = await findStore(client, this.#deps.random);
+      const incarnation = await this.#findStore(plan);
       return incarnation === undefined ? undefined : { token, nodes, incarnation };
     } catch (error) {
       this.#deps.log.debug({ err: toAppError(error) }, 'the etcd here does not say');
       return undefined;
+    }
+  }
+
+  async #findStore({ nodes }: MemberPlan): Promise<string | undefined> {
+    const client = this.#place.client(nodes);
+    try {
+      return await findStore(client, this.#deps.random);
     } finally {
       client.close();
     }

@@ -10,7 +10,7 @@ import { retry } from '#core/retry';
 import type { Peers } from '#layer0/membership/index';
 import { findStore, moveStore, readStatus } from '#layer0/store/index';
 import type { HaClient } from './client.ts';
-import { callTimeoutMs, clientPortOffset, membersUpMs, peerPortOffset } from './config.ts';
+import { callTimeoutMs, clientPortOffset, lookMs, membersUpMs, peerPortOffset } from './config.ts';
 import { chooseHosts, type Machine } from './decide/choose-hosts.ts';
 import { haErrors } from './errors.ts';
 import type { StorePlace } from './place.ts';
@@ -80,6 +80,7 @@ export class Mover {
       await this.#startMembers({ token, nodes, state: 'new', data: token });
       const place = { token, nodes, incarnation: newId('inc') };
       await this.#moveInto(place);
+      await this.#adopt(place);
       this.#status = { state: 'running', step: 'telling the other machines' };
       await this.#tell(place);
       this.#status = { state: 'done' };
@@ -126,9 +127,21 @@ export class Mover {
       const { token, incarnation } = next;
       const moving = { source: behind.store, client, place: next, clock, random, log };
       await moveStore({ ...moving, signal: this.#ending.signal }, { token, incarnation });
-      await place.adopt(next);
     } finally {
       client.close();
+    }
+  }
+
+  /** etcd is in charge: nothing is taken back any more, this is done again until it is done, if need be by the next life. */
+  async #adopt(next: Place): Promise<void> {
+    const { place, clock, log } = this.#deps;
+    for (;;) {
+      try {
+        return await place.adopt(next);
+      } catch (error) {
+        log.error({ err: error }, 'the store is on etcd, and this machine cannot write that down');
+        await clock.sleep(lookMs, this.#ending.signal);
+      }
     }
   }
 

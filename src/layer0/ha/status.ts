@@ -1,6 +1,7 @@
 // How is the store? What each member of etcd says of itself, put into one sentence.
 
 import type { Clock } from '#core/clock';
+import { within } from '#core/within';
 import type { Peers } from '#layer0/membership/index';
 import { listMembers, readStatus } from '#layer0/store/index';
 import { summarize } from './decide/summarize.ts';
@@ -23,7 +24,7 @@ export async function readHaStatus(question: StatusQuestion): Promise<HaStatus> 
   const { behind, isUndecided, storeHost, peers } = question;
   const nameOf = (hostId: string) => peers.get(hostId)?.name ?? hostId;
   if (behind.engine === 'etcd') {
-    const members = await readMembers(behind);
+    const members = await readMembers(behind, question.clock);
     return { engine: 'etcd', ...summarize(members, nameOf), members, move: question.move };
   }
   // The machine that moves the store says how that goes.
@@ -46,9 +47,11 @@ export async function readHaStatus(question: StatusQuestion): Promise<HaStatus> 
   };
 }
 
-async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }) {
+async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, clock: Clock) {
   const { store, place } = behind;
-  const listed = await listMembers(store.client).catch(() => undefined);
+  const listed = await within(clock, memberTimeoutMs, () => listMembers(store.client)).catch(
+    () => undefined,
+  );
   const known = listed?.map(({ name, clientUrl, isLearner }) => ({
     hostId: name,
     url: clientUrl ?? '',

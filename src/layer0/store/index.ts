@@ -43,9 +43,9 @@ export {
   restoreArguments,
 } from './etcd/server-options.ts';
 export { registerStoreRoutes, type ServedStore, type StoreHttpDeps } from './http.ts';
-export type { MoveRecord } from './move/decision.ts';
+export { findStore, type MoveRecord } from './move/decision.ts';
 export type { MoveMark } from './move/mark.ts';
-export { findStore, type Moving, moveStore, settleMove } from './move/move-store.ts';
+export { type Moving, moveStore, settleMove } from './move/move-store.ts';
 export { SwitchingStore } from './switching-store.ts';
 
 export interface SqliteStoreOptions {

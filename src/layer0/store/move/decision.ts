@@ -75,3 +75,12 @@ export async function giveUp(client: EtcdClient, random: Random): Promise<string
   if (succeeded) return undefined;
   return (await readLife({ client, space, random, begins: false })).incarnation;
 }
+
+/** The incarnation of the store in this etcd; undefined when it says that there is none. Fails when it does not say. */
+export async function findStore(client: EtcdClient, random: Random): Promise<string | undefined> {
+  const options = { what: 'ask etcd whether the store is there', isRepeatable: true };
+  const key = encode(space.life);
+  const { kvs = [] } = await client.call<RangeAnswer>(calls.range, { key }, options);
+  if (kvs.length === 0) return undefined;
+  return (await readLife({ client, space, random, begins: false })).incarnation;
+}

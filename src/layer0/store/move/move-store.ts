@@ -8,9 +8,7 @@ import type { Random } from '#core/random';
 import { type Backoff, backoffMs, isWorthTelling } from '#core/retry';
 import type { Hold } from '../embedded-store.ts';
 import { storeErrors } from '../errors.ts';
-import { defaultPrefix, keySpace } from '../etcd/decide/keys.ts';
 import type { EtcdClient } from '../etcd/etcd-client.ts';
-import { readLife } from '../etcd/life.ts';
 import type { MovableStore } from '../index.ts';
 import { copyInto } from './copy.ts';
 import { beginCopy, decide, giveUp, type MoveRecord } from './decision.ts';
@@ -81,16 +79,5 @@ export async function settleMove(moving: Moving, hold: Hold): Promise<boolean> {
         );
       await clock.sleep(backoffMs(failures, settling, random), signal);
     }
-  }
-}
-
-/** The incarnation of the store in this etcd; undefined when there is none. */
-export async function findStore(client: EtcdClient, random: Random): Promise<string | undefined> {
-  try {
-    const space = keySpace(defaultPrefix);
-    return (await readLife({ client, space, random, begins: false })).incarnation;
-  } catch (error) {
-    if (toAppError(error).code === 'store.unavailable') return undefined;
-    throw error;
   }
 }
