@@ -82,9 +82,9 @@ export interface Store {
   /** Campaigns until elected or aborted. The claim is the key `elections/<name>`. */
   elect(name: string, options: ElectOptions): Promise<Leadership>;
   /**
-   * Puts these entries in the place of all that is there, in one step, under a new incarnation: every lease ends with its
-   * keys, watches end with store.compacted, elections begin anew. store.conflict when a compare does not hold; killed in
-   * the middle, all is as it was.
+   * Puts these entries in the place of all that is there, in one step, under a new incarnation. Leases that they name go on,
+   * of others no key is left; watches end with store.compacted. store.conflict when a compare does not hold,
+   * store.leaseNotFound when a lease has ended; killed in the middle, all is as it was.
    */
   replaceAll(entries: readonly Replacement[], compare: readonly Compare[]): Promise<Revision>;
   close(): Promise<void>;

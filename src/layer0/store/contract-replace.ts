@@ -110,13 +110,30 @@ function registerOthers(check: Check): void {
     );
   });
 
-  check('leases end with their keys, and elections begin anew', async ({ store }) => {
-    const lease = await store.grantLease(60_000);
-    await commit(store, put('a', 1, lease.id));
+  check('leases that are named go on, of others no key is left', async ({ store, passTime }) => {
+    const [kept, other] = [await store.grantLease(2_000), await store.grantLease(60_000)];
+    await commit(store, put('kept', 1, kept.id), put('other', 1, other.id));
+    const seen = await store.get('kept');
+    assert.ok(seen?.lease);
+    await store.replaceAll([{ ...entry('kept', 2), lease: seen.lease }], []);
+    await store.keepAlive(kept.id);
+    assert.deepEqual(await keysOf(store), ['kept']);
+    const { revision } = await store.list('');
+    const gone = (async () => {
+      for await (const { events } of store.watch('kept', { from: revision }))
+        if (events.some(({ type }) => type === 'delete')) return;
+    })();
+    for (let second = 0; second < 8; second++) await passTime(500);
+    await gone;
+    assert.deepEqual(await keysOf(store), []);
+    const again = { ...entry('kept', 3), lease: seen.lease };
+    await rejectsWith(store.replaceAll([again], []), 'store.leaseNotFound');
+  });
+
+  check('elections that are left out begin anew', async ({ store }) => {
     const campaign = { identity: 'one', ttlMs: 60_000, signal: new AbortController().signal };
     const leader = await store.elect('chief', campaign);
     await store.replaceAll([], []);
-    await rejectsWith(store.keepAlive(lease.id), 'store.leaseNotFound');
     const write = (fence: typeof leader.fence) =>
       store.txn({ compare: [fence], operations: [put('by', 1)] });
     assert.equal((await write(leader.fence)).ok, false);

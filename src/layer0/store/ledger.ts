@@ -21,6 +21,8 @@ export interface Commit {
 export interface CheckedReplacement {
   key: string;
   text: string;
+  /** Of those that there are. */
+  lease?: string;
 }
 
 export interface LeaseRecord {
@@ -64,7 +66,7 @@ export interface Ledger {
   removeLease(id: string): void;
   hasLease(id: string): boolean;
   keysOfLease(id: string): string[];
-  /** Puts these in the place of entries, history and leases, as one durable step; each gets a number after the last commit's, in their order. */
+  /** Puts these in the place of entries, history, as one durable step; leases that none names end. Each gets a number after the last commit's, in their order. */
   replaceAll(entries: readonly CheckedReplacement[], incarnation: string): void;
   /** Forgets commits up to and including `revision`. */
   compact(revision: number): void;

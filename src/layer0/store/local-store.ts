@@ -69,7 +69,7 @@ export class LocalStore implements EmbeddedStore {
   readonly #options: LocalStoreOptions;
   readonly #ledger: Ledger;
   readonly #hub: WatchHub;
-  #leases: LeaseTable;
+  readonly #leases: LeaseTable;
   /** Leases that have ended and whose keys are still to be deleted. */
   readonly #ending = new Set<string>();
   #queue: Work[] = [];
@@ -212,12 +212,14 @@ export class LocalStore implements EmbeddedStore {
       throw storeErrors.conflict(`replace all: ${changed.key} has changed meanwhile`, {
         detail: this.#now(),
       });
+    const ended = checked.find(({ lease }) => lease !== undefined && !this.#leases.has(lease));
+    if (ended) throw storeErrors.leaseNotFound(`replace all: ${ended.key} has lost its lease`);
     try {
       this.#ledger.replaceAll(checked, this.#newId('inc'));
     } catch (error) {
       throw diskError(error);
     }
-    this.#leases = new LeaseTable([], this.#options.clock.monotonicMs());
+    this.#leases.keepOnly(new Set(checked.map(({ lease }) => lease)));
     this.#ending.clear();
     this.#hub.endAll();
     return this.#now();

@@ -133,12 +133,16 @@ export class MemoryLedger implements Ledger {
   }
 
   replaceAll(entries: readonly CheckedReplacement[], incarnation: string): void {
-    for (const map of [this.#entries, this.#leases, this.#keysOfLease]) map.clear();
+    const named = new Set(entries.map(({ lease }) => lease));
+    for (const id of [...this.#leases.keys()]) if (!named.has(id)) this.#forgetLease(id);
+    for (const keys of this.#keysOfLease.values()) keys.clear();
+    this.#entries.clear();
     this.#sorted = undefined;
-    for (const { key, text } of entries) {
+    for (const { key, text, lease } of entries) {
       const number = ++this.#revision;
       const value = frozen(JSON.parse(text));
-      this.#entries.set(key, { key, value, createRevision: number, modRevision: number });
+      const entry = { key, value, createRevision: number, modRevision: number };
+      this.#set({ key, after: lease === undefined ? entry : { ...entry, lease } });
     }
     this.#revision++;
     this.#history = [];

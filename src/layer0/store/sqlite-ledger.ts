@@ -194,11 +194,15 @@ export class SqliteLedger implements Ledger {
   replaceAll(entries: readonly CheckedReplacement[], incarnation: string): void {
     const last = this.#revision + entries.length + 1;
     this.atomically(() => {
-      this.#database.exec('DELETE FROM entries; DELETE FROM changes; DELETE FROM leases');
+      this.#database.exec('DELETE FROM entries; DELETE FROM changes');
       const { put, setCompacted, setIncarnation } = this.#statements;
-      for (const [index, { key, text }] of entries.entries()) {
+      const named = new Set(entries.map(({ lease }) => lease));
+      for (const { id } of this.leases()) if (!named.has(id)) this.removeLease(id);
+      for (const [index, { key, text, lease }] of entries.entries()) {
         const number = this.#revision + index + 1;
-        put.run(key, `{"value":${text},"createRevision":${number},"modRevision":${number}}`, null);
+        const under = lease === undefined ? '' : `,"lease":${JSON.stringify(lease)}`;
+        const numbers = `"createRevision":${number},"modRevision":${number}`;
+        put.run(key, `{"value":${text},${numbers}${under}}`, lease ?? null);
       }
       setCompacted.run(last);
       setIncarnation.run(incarnation);

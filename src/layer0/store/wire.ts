@@ -94,6 +94,9 @@ export const replacementSchema = Type.Object({
     minimum: 0,
     description: 'Entries of a lower order get a lower createRevision; of the same, any.',
   }),
+  lease: Type.Optional(
+    Type.String({ description: 'One that lives now, and goes on with this entry.' }),
+  ),
 });
 export type Replacement = Static<typeof replacementSchema>;
 /** Most bytes of keys and values of such a state: it is in memory when it is put in place. */

@@ -92,7 +92,7 @@ export function checkReplacements(entries: readonly Replacement[]): CheckedRepla
   const seen = new Set<string>();
   let bytes = 0;
   const sorted = [...entries].sort((a, b) => a.order - b.order);
-  return sorted.map(({ key, value }) => {
+  return sorted.map(({ key, value, lease }) => {
     checkKey(key);
     if (seen.has(key)) throw storeErrors.invalid(`the new state has ${key} twice`);
     seen.add(key);
@@ -102,7 +102,7 @@ export function checkReplacements(entries: readonly Replacement[]): CheckedRepla
       throw storeErrors.tooLarge(
         `the new state has more than ${maxReplaceBytes} bytes of keys and values`,
       );
-    return { key, text };
+    return lease === undefined ? { key, text } : { key, text, lease };
   });
 }
 

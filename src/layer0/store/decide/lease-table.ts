@@ -52,6 +52,10 @@ export class LeaseTable {
     return true;
   }
 
+  keepOnly(ids: ReadonlySet<string | undefined>): void {
+    for (const id of [...this.#held.keys()]) if (!ids.has(id)) this.#held.delete(id);
+  }
+
   remove(id: string): void {
     this.#held.delete(id);
   }

@@ -236,11 +236,11 @@ class ClusterStore implements EtcdStore {
 
   async grantLease(ttlMs: number): Promise<Lease> {
     checkTtl(ttlMs);
-    return this.#leases.grant(ttlMs, (await this.#readLife()).incarnation);
+    return this.#leases.grant(ttlMs);
   }
 
-  async keepAlive(id: string): Promise<void> {
-    await this.#leases.keep(id, (await this.#readLife()).incarnation);
+  keepAlive(id: string): Promise<void> {
+    return this.#leases.keep(id);
   }
 
   revokeLease(id: string): Promise<void> {

@@ -7,7 +7,7 @@ import { storeErrors } from '../errors.ts';
 import type { CheckedReplacement } from '../ledger.ts';
 import { type Compare, maxTxnBytes, maxTxnOperations, type Replacement } from '../wire.ts';
 import { calls } from './calls.ts';
-import { endOf, keySpace, replacedPrefix } from './decide/keys.ts';
+import { endOf, keySpace, leaseNumber, replacedPrefix } from './decide/keys.ts';
 import { type Seen, translateTxn } from './decide/translate-txn.ts';
 import type { EtcdClient } from './etcd-client.ts';
 import { type Life, type LifeRecord, newIncarnation } from './life.ts';
@@ -53,8 +53,11 @@ export async function replaceAll(
   for (const batch of batches)
     await put(
       'write beside',
-      batch.map(({ key, text }) => ({
-        request_put: { key: encode(space.data + key), value: encode(text) },
+      batch.map(({ key, text, lease }) => ({
+        request_put: {
+          ...{ key: encode(space.data + key), value: encode(text) },
+          ...(lease === undefined ? {} : { lease: leaseNumber(lease) }),
+        },
       })),
     );
   const record: LifeRecord = { ...life.record, incarnation, generation };

@@ -90,6 +90,16 @@ describe('a restore into a cluster that runs', () => {
     assert.deepEqual(keysAfter(then, now), now.map(({ key }) => key).sort());
   });
 
+  test('keeps instances and machines known under their leases, and lets nobody lead on', () => {
+    const leased = (key: string) => ({ ...at(key), lease: 'lease-1' });
+    const now = [leased('discovery/instances/web.shop/job'), leased('elections/scheduler/service')];
+    const { entries } = planRestore([], now, 'replace');
+    assert.deepEqual(
+      entries.map(({ key, lease }) => [key, lease]),
+      [['discovery/instances/web.shop/job', 'lease-1']],
+    );
+  });
+
   test('keeps the order of deployments, the ones before first', () => {
     const deployment = (id: string) => at(`controller/deployments/app-shop/${id}`, { id });
     const [z, a] = [deployment('z'), deployment('a')];

@@ -21,11 +21,12 @@ import {
 /** `replace`: into a cluster that runs. `takeover`: on a fresh machine, in the place of a cluster that is lost. */
 export type RestoreMode = 'replace' | 'takeover';
 
-/** An entry without a lease. */
 export interface Kept {
   key: string;
   value: unknown;
   createRevision: number;
+  /** In a backup there is none. */
+  lease?: string;
 }
 
 export interface RestorePlan {
@@ -35,6 +36,9 @@ export interface RestorePlan {
   /** Apps of now that the backup does not know: what runs of them runs on, unknown. */
   forgotten: string[];
 }
+
+/** The claims of the store's elections. */
+const electionPrefix = 'elections/';
 
 /** What people and the controller ask for. */
 const wishPrefixes = [
@@ -104,7 +108,8 @@ function factsOfNow(
   );
   return now.filter((entry) => {
     const { key } = entry;
-    if (isWish(entry)) return false;
+    // Who leads is decided anew, on the state that is there then.
+    if (isWish(entry) || key.startsWith(electionPrefix)) return false;
     if (key.startsWith(jobPrefix)) return jobs.has(key.slice(jobPrefix.length));
     if (key.startsWith(statusPrefix)) return jobs.has(key.slice(statusPrefix.length));
     // What is back is not to be removed for having been deleted.
@@ -166,5 +171,8 @@ function inOrder(entries: readonly Kept[], fromBackup: ReadonlySet<string>): Rep
         a.createRevision - b.createRevision,
     );
   const orders = new Map(ordered.map(({ key }, index) => [key, index + 1]));
-  return entries.map(({ key, value }) => ({ key, value, order: orders.get(key) ?? 0 }));
+  return entries.map(({ key, value, lease }) => ({
+    ...{ key, value, order: orders.get(key) ?? 0 },
+    ...(lease === undefined ? {} : { lease }),
+  }));
 }

@@ -1,9 +1,10 @@
-// The whole state of the store as a file, and back. What is under a lease is left out: its owner says it again.
+// The whole state of the store as a file, and back. What is under a lease is left out of the file; a restore keeps what is
+// there, so that instances stay known and machines alive, but for who leads.
 
 import { hasCode } from '#core/errors';
 import { parser } from '#core/schema';
 import { hostReportSchema } from '#layer0/host/wire';
-import { type Compare, type Entry, listPages, type Store } from '#layer0/store/client';
+import { type Compare, type Entry, listAll, listPages } from '#layer0/store/client';
 import { maxTxnOperations } from '#layer0/store/wire';
 import type { RestoreResult } from '../backup-api.ts';
 import { type Backup, type BackupHeader, backupFormat, writeBackup } from '../backup-file.ts';
@@ -66,7 +67,7 @@ export async function restore(
       `this backup is of ${header.clusterId}, and this is ${clusterId}: nothing was changed; on a fresh machine use script/up --restore`,
     );
   for (let attempt = 1; ; attempt++) {
-    const now = await readAll(context.store);
+    const now = await listAll(context.store, '');
     const plan = planRestore(entries, now, mode);
     try {
       const { incarnation } = await context.store.replaceAll(plan.entries, unchanged(now));
@@ -77,16 +78,10 @@ export async function restore(
       const { apps, forgotten } = plan;
       return { createdAt: header.createdAt, entries: plan.entries.length, apps, forgotten };
     } catch (error) {
-      if (!hasCode(error, 'store.conflict') || attempt >= maxAttempts) throw error;
+      const isOld = hasCode(error, 'store.conflict') || hasCode(error, 'store.leaseNotFound');
+      if (!isOld || attempt >= maxAttempts) throw error;
     }
   }
-}
-
-async function readAll(store: Store): Promise<Entry[]> {
-  const entries: Entry[] = [];
-  for await (const page of listPages(store, ''))
-    for (const entry of page.entries) if (entry.lease === undefined) entries.push(entry);
-  return entries;
 }
 
 /** What must not have changed since it was read: who belongs to the cluster, who may call, and which platform runs. */
