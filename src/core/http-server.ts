@@ -1,17 +1,26 @@
 // HTTP for every component: fastify with our validator, our error body and a socket that a crash cannot leave in the way.
 
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  type RouteGenericInterface,
+} from 'fastify';
 import { coreErrors, toAppError } from './errors.ts';
 import { newId } from './ids.ts';
 import type { Log } from './log.ts';
 import { invalid, parser, type TSchema } from './schema.ts';
 
 export type HttpServer = FastifyInstance;
+export type HttpRequest<Shape extends RouteGenericInterface = RouteGenericInterface> =
+  FastifyRequest<Shape>;
+export type HttpReply = FastifyReply;
 
 declare module 'fastify' {
   // What the generated OpenAPI document shows of a route; the generator's own types agree with these.
@@ -29,13 +38,20 @@ export interface ServerOptions {
   log: Log;
   /** TLS material in PEM; without it the server speaks plain HTTP and must listen on loopback or a unix socket. */
   tls?: { key: string; cert: string };
+  /** Longest time, milliseconds, for answering what was asked before the server was closed; 8 s unless said. */
+  answerMs?: number;
 }
 
-export function createHttpServer({ log, tls }: ServerOptions): HttpServer {
+/** Less than the grace that a process has between SIGTERM and SIGKILL. */
+const usualAnswerMs = 8_000;
+
+export function createHttpServer(serverOptions: ServerOptions): HttpServer {
+  const { log, tls, answerMs = usualAnswerMs } = serverOptions;
   const options = {
     bodyLimit: bodyLimitBytes,
     genReqId: (request: IncomingMessage) => requestIdOf(request),
     forceCloseConnections: true,
+    return503OnClosing: false,
     // A URL that cannot be decoded never comes to a route, nor to the error handler.
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       refuse(error, request, reply);
@@ -43,6 +59,7 @@ export function createHttpServer({ log, tls }: ServerOptions): HttpServer {
     ...(tls ? { https: tls } : {}),
   };
   const server = fastify(options) as unknown as FastifyInstance;
+  answerBeforeClose(server, answerMs);
   server.setValidatorCompiler(({ schema, httpPart }) => {
     const shape = parser(schema as TSchema);
     return (value: unknown) => {
@@ -72,6 +89,43 @@ export function createHttpServer({ log, tls }: ServerOptions): HttpServer {
     throw coreErrors.notFound(`there is no ${request.method} ${request.url.split('?')[0]}`);
   });
   return server;
+}
+
+/**
+ * A server that is closed takes no more connections, and first answers what it was asked. What is only followed ends at once,
+ * for whoever follows goes on elsewhere; what was upgraded ends with the answers.
+ */
+function answerBeforeClose(server: HttpServer, answerMs: number): void {
+  const open = new Set<ServerResponse>();
+  const upgraded = new Set<Duplex>();
+  const isFollowed = ({ req, headersSent, writableEnded }: ServerResponse) =>
+    req.method === 'GET' && headersSent && !writableEnded;
+  let onAnswered = () => {};
+  server.server.on('request', (_request, response) => {
+    open.add(response);
+    response.once('close', () => {
+      open.delete(response);
+      onAnswered();
+    });
+  });
+  server.server.on('upgrade', (_request, socket) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+  });
+  server.addHook('preClose', async () => {
+    server.server.close();
+    for (const response of open) if (isFollowed(response)) response.destroy();
+    await new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, answerMs);
+      onAnswered = () => {
+        if (open.size > 0) return;
+        clearTimeout(late);
+        resolve();
+      };
+      onAnswered();
+    });
+    for (const socket of upgraded) socket.destroy();
+  });
 }
 
 function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

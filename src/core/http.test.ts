@@ -209,3 +209,64 @@ test('an error of another process keeps its code; an unknown one is a bug with i
     retry: true,
   });
 });
+
+describe('a server that is closed', () => {
+  /** Answers when it is told to. */
+  async function aSlowServer(answerMs: number) {
+    const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()];
+    const slow = createHttpServer({ log: silentLog, answerMs });
+    slow.post('/slow', async () => {
+      asked.resolve();
+      return { said: await answer.promise };
+    });
+    async function* endless() {
+      yield { first: true };
+      await answer.promise;
+    }
+    slow.get('/follow', (_request, reply) => reply.send(toNdjson(endless(), systemClock)));
+    onUpgrade(slow, [
+      {
+        path: /^\/echo$/,
+        handle: async (_request, socket) => {
+          socket.write('HTTP/1.1 101 Upgraded\r\nconnection: upgrade\r\nupgrade: tcp\r\n\r\n');
+          socket.pipe(socket);
+        },
+      },
+    ]);
+    const baseUrl = `http://127.0.0.1:${await listenTcp(slow, '127.0.0.1', 0)}`;
+    return { slow, asked: asked.promise, answer, http: createHttpClient({ baseUrl }) };
+  }
+
+  test('first answers what it was asked, and takes no more', async () => {
+    const { slow, asked, answer, http } = await aSlowServer(60_000);
+    const answered = http.json('POST', '/slow');
+    await asked;
+    const closed = slow.close();
+    await assert.rejects(http.json('POST', '/slow'), { code: 'core.unreachable' });
+    answer.resolve('at last');
+    assert.deepEqual(await answered, { said: 'at last' });
+    await closed;
+    http.close();
+  });
+
+  test('gives up what takes too long', async () => {
+    const { slow, asked, http } = await aSlowServer(20);
+    const cut = assert.rejects(http.json('POST', '/slow'), { code: 'core.unreachable' });
+    await asked;
+    await slow.close();
+    await cut;
+    http.close();
+  });
+
+  test('waits neither for who follows nor for who was upgraded', async () => {
+    const { slow, http } = await aSlowServer(60_000);
+    const follows = http.ndjson('GET', '/follow');
+    assert.deepEqual((await follows.next()).value, { first: true });
+    const { socket } = await http.upgrade('/echo');
+    const cut = new Promise((resolve) => socket.once('close', resolve));
+    await slow.close();
+    await assert.rejects(follows.next(), { code: 'core.unreachable' });
+    await cut;
+    http.close();
+  });
+});
