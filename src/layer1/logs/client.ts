@@ -3,6 +3,7 @@
 import { createHttpClient } from '#core/http-client';
 import type { LogEntry, LogQuery } from './wire.ts';
 
+export { type LogMachine, readMerged } from './merged.ts';
 export type { LogEntry, LogLine, LogQuery } from './wire.ts';
 
 export interface LogsClient {

@@ -8,6 +8,11 @@ export const logsErrors = defineErrors('logs', {
     retry: false,
     doc: 'Logs are read through the management API; this call lacked the internal key.',
   },
+  away: {
+    status: 503,
+    retry: true,
+    doc: 'No machine has logs running right now. `gantry ps -a gantry` says why.',
+  },
   notCollecting: {
     status: 503,
     retry: true,

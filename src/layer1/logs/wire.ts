@@ -2,6 +2,7 @@
 
 import { oneOf, type Static, Type } from '#core/schema';
 import { cursorPattern } from './decide/cursor.ts';
+import { mergedCursorPattern } from './decide/merged-cursor.ts';
 
 const cursorSchema = Type.String({
   description: 'Behind which place of the history `after` goes on; it has no parts for anybody.',
@@ -27,6 +28,15 @@ export type LogMark = Static<typeof logMarkSchema>;
 
 export type LogEntry = LogLine | LogMark;
 
+const afterSchema = (pattern: string) =>
+  Type.Optional(
+    Type.String({
+      pattern,
+      description:
+        'The cursor of what was read last: all that follows it comes, each line once, with a line that says so where some are no longer kept.',
+    }),
+  );
+
 /** What can be asked of the log of an app. */
 export const logQueryFields = {
   type: Type.Optional(Type.String({ maxLength: 64 })),
@@ -39,14 +49,14 @@ export const logQueryFields = {
         'How many of the last lines, ordered by time; 100 unless told. Not with `after`.',
     }),
   ),
-  after: Type.Optional(
-    Type.String({
-      pattern: cursorPattern,
-      description:
-        'The cursor of what was read last: all that follows it comes, each line once, with a line that says so where some are no longer kept.',
-    }),
-  ),
+  after: afterSchema(cursorPattern),
   follow: Type.Optional(Type.Boolean()),
+};
+
+/** The same of all machines together. */
+export const mergedLogQueryFields = {
+  ...logQueryFields,
+  after: afterSchema(mergedCursorPattern),
 };
 
 export const logQuerySchema = Type.Object({ app: Type.String(), ...logQueryFields });

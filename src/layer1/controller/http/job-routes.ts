@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { coreErrors } from '#core/errors';
 import { type HttpServer, onUpgrade } from '#core/http-server';
 import { oneOf, parser, Type } from '#core/schema';
-import { type LogQuery, logQueryFields } from '#layer1/logs/wire';
+import { type LogQuery, mergedLogQueryFields } from '#layer1/logs/wire';
 import { type Run, runSchema } from '../api.ts';
 import type { Context } from '../context.ts';
 import {
@@ -167,7 +167,7 @@ function registerLog(server: HttpServer, { context }: HttpDeps): void {
           'Lines of the log: the last ones or those after a cursor, and with `follow` those to come',
         tags: ['log'],
         params: appParams,
-        querystring: Type.Object(logQueryFields),
+        querystring: Type.Object(mergedLogQueryFields),
         response: { 200: Type.Unknown({ description: logAnswer }) },
       },
     },
