@@ -16,7 +16,8 @@ const parts = await processParts('git-receiver');
 const store = createRemoteStore({ baseUrl: config.hostUrl, ...parts });
 const discovery = createDiscovery({ store, here: config.hostId, ...parts });
 const platform = createPlatform({
-  controllerUrl: () => controllerUrlFrom(discovery, 'controller.gantry'),
+  controllerUrl: () =>
+    controllerUrlFrom(discovery, { service: 'controller.gantry', here: config.hostId }),
   internalKey: config.internalKey,
   buildTimeoutMs: config.buildTimeoutMs,
 });

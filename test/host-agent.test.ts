@@ -173,7 +173,7 @@ describe('the host agent on Docker', () => {
   it('attaches, runs commands and finds the log through the HTTP door', async () => {
     const socketPath = join(home, 'host.sock');
     const server = createHttpServer({ log });
-    registerHostRoutes(server, host);
+    registerHostRoutes(server, host, { here: 'host-1' });
     await listenUnix(server, socketPath);
     const client = createHostClient({ baseUrl: `unix:${socketPath}` });
     const command = ['/bin/sh', '-c', 'exit 0'];

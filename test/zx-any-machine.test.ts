@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { JobView } from '#layer1/controller/client';
 import { Bed } from './cluster/bed.ts';
 import type { Machine } from './cluster/machine.ts';
 import { Platform } from './cluster/platform.ts';
@@ -46,7 +47,10 @@ after(() => platform.deleteApp(app));
 
 describe('the router of any machine', () => {
   test('answers for the API, and takes a push', async () => {
-    await platform.push(app, files);
+    const made = await platform.push(app, files);
+    assert.equal(made.code, 0, made.stderr);
+    // How long an image takes to the other machine is not asked here.
+    await platform.gantry('scale', 'web=0', '-a', app);
     await waitFor('the API to answer there', async () => {
       const said = await first.sh(`${there} gantry apps`);
       return said.code === 0 && said.stdout.includes(app);
@@ -59,16 +63,43 @@ describe('the router of any machine', () => {
       { timeoutMs: 300_000 },
     );
     assert.equal(push.code, 0, push.stderr);
-    assert.match(push.stderr, /Release v2 of anywhere is running/);
+    assert.match(push.stderr, /v2 of anywhere was made/);
   });
 
-  test('is where a person may sit: a one-off in a terminal', async () => {
-    const line = `${there} gantry run -a ${app} bash; echo ended-$?`;
-    const terminal = new Terminal(first, line, { rows: 30, cols: 100 });
-    await terminal.shows('$ ');
-    terminal.press('stty size; exit 7\n');
-    await terminal.shows('30 100');
-    await terminal.shows('ended-7');
-    assert.equal(await terminal.ends(), 0);
+  test('is where a person may sit: terminals of one-offs on both machines', async () => {
+    const open = () =>
+      new Terminal(first, `${there} gantry run -a ${app} bash; echo ended-$?`, {
+        rows: 30,
+        cols: 100,
+      });
+    const terminals = [open(), open()];
+    for (const terminal of terminals) await terminal.shows('$ ');
+    const jobs = await platform.gantryJson<JobView[]>('ps', '-a', app);
+    const places = new Set(jobs.filter(({ type }) => type === 'run').map(({ host }) => host));
+    assert.equal(places.size, 2, 'one-offs are spread over the machines');
+    for (const terminal of terminals) {
+      terminal.press('stty size; exit 7\n');
+      await terminal.shows('30 100');
+      await terminal.shows('ended-7');
+      assert.equal(await terminal.ends(), 0);
+    }
+  });
+
+  test('shows what an app says on both', async () => {
+    await platform.gantry('scale', 'web=2', '-a', app);
+    const jobs = await waitFor('an instance on each machine', async () => {
+      const all = await platform.gantryJson<JobView[]>('ps', '-a', app);
+      const up = all.filter(({ type, isHealthy }) => type === 'web' && isHealthy);
+      return new Set(up.map(({ host }) => host)).size === 2 && up;
+    });
+    const ask = `curl -sS -m 10 -H 'Host: ${app}.gantry.localhost' http://${second.address}/hello`;
+    const all = jobs.map(({ name }) => `${name} was asked for /hello`);
+    let log = '';
+    const isWhole = async () => {
+      await first.must(ask);
+      log = await first.must(`${there} gantry log -a ${app}`);
+      return all.every((line) => log.includes(line));
+    };
+    await waitFor('the log to have lines of both', isWhole, { seen: () => log });
   });
 });

@@ -22,7 +22,14 @@ import {
 import { routeOperations, systemRoutes } from './domain.ts';
 import { bootstrapErrors } from './errors.ts';
 import type { Machine } from './machine-file.ts';
-import { type SystemProcess, systemAppId, systemAppName, systemPriority } from './system-app.ts';
+import {
+  type SystemProcess,
+  systemAppId,
+  systemAppName,
+  systemCopies,
+  systemPlacements,
+  systemPriority,
+} from './system-app.ts';
 
 export interface InstallDeps {
   store: Store;
@@ -179,6 +186,8 @@ function systemRelease(version: number, wanted: Wanted, now: number): Release {
     processes: Object.fromEntries(Object.keys(wanted.processes).map((type) => [type, {}])),
     systemSpecs: specsOf(wanted.processes),
     onePerHost: perHost.map(([type]) => type),
+    copies: systemCopies,
+    placements: systemPlacements,
     description: `Gantry ${wanted.sourceVersion}`,
     createdBy: 'script/up',
     createdAt: now,
@@ -224,7 +233,11 @@ function systemDeployment(app: App, release: Release, now: number): Deployment {
 function formationOf(release: Release, wanted: Wanted): Formation {
   const processes = Object.entries(wanted.processes).map(([type, process]) => [
     type,
-    { ...process, placement: 'spread' as const },
+    {
+      ...process,
+      placement: 'spread' as const,
+      ...(type in systemPlacements ? { rules: systemPlacements[type as 'git-receiver'] } : {}),
+    },
   ]);
   return {
     app: systemAppId,

@@ -2,6 +2,7 @@
 
 import { readConfig } from '#core/config';
 import type { JobSpec } from '#layer0/scheduler/wire';
+import type { Release } from '#layer1/controller/wire';
 import { routerSettings } from '#layer1/router/config';
 import type { Machine } from './machine-file.ts';
 import { chosenFor } from './settings.ts';
@@ -11,6 +12,13 @@ export const systemAppId = 'app-gantry';
 export const systemAppName = 'gantry';
 /** Above every user's app: placed first. */
 export const systemPriority = 1000;
+
+/** The API answers while one of the machines is away; one of them leads the deployments. */
+export const systemCopies = { controller: 2 };
+/** It has its files on one machine: a new version begins there. */
+export const systemPlacements = {
+  'git-receiver': { near: [{ type: 'git-receiver', isRequired: false }] },
+} satisfies Release['placements'];
 
 export interface SystemContext {
   machine: Machine;

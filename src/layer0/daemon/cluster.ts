@@ -3,10 +3,13 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { toAppError } from '#core/errors';
+import type { HttpClient } from '#core/http-client';
 import { createHttpServer, type HttpServer } from '#core/http-server';
 import type { DiscoveryClient } from '#layer0/discovery/index';
 import { createHa, type Ha } from '#layer0/ha/index';
-import { createSeal, loadSealKey, type Runtime } from '#layer0/host/index';
+import { type Others, passedOn } from '#layer0/host/http';
+import { createSeal, type Host, loadSealKey, type Runtime } from '#layer0/host/index';
+import type { Image } from '#layer0/images/wire';
 import {
   createMembership,
   type Membership,
@@ -14,6 +17,7 @@ import {
   Peers,
   readIdentity,
 } from '#layer0/membership/index';
+import { type Job, jobKey } from '#layer0/scheduler/wire';
 import type { ServedStore } from '#layer0/store/index';
 import { createTunnels, type Tunnels } from '#layer0/tunnels/index';
 import type { DaemonConfig, DaemonDeps } from './index.ts';
@@ -71,10 +75,37 @@ export async function createCluster(
   return { store, ha, peers, membership, strangers, sealKey };
 }
 
+/** Where this machine's layer-0 API listens. */
+export function apiSocketOf(home: string): string {
+  return join(home, 'run', 'host.sock');
+}
+
+/** What a call about a job of another machine needs to get there. */
+export function callsToOthers({
+  peers,
+  store,
+  tunnels,
+  host,
+}: Pick<Cluster, 'peers' | 'store'> & Agents): Others {
+  return {
+    // The record in memory may be older than the caller's.
+    hostOf: async (jobId) =>
+      host.placeOf(jobId) ?? (await store.get<Job>(jobKey(jobId)))?.value.host,
+    client: (member) => peers.client(member),
+    guard: (member, end) => tunnels.guard(member, end),
+    carry: (member, socket) => tunnels.carryToApi(member, socket),
+  };
+}
+
+interface Agents {
+  tunnels: Tunnels;
+  host: Pick<Host, 'placeOf'>;
+}
+
 /** To what listens on the loopback of other members, and from them to what does here. */
 export function tunnelsOf(
   { clock, random, log }: DaemonDeps,
-  { hostId }: DaemonConfig,
+  { hostId, home }: DaemonConfig,
   { peers, membership, discovery }: Pick<Cluster, 'peers' | 'membership'> & Found,
 ): Tunnels {
   return createTunnels(
@@ -83,7 +114,7 @@ export function tunnelsOf(
       client: (member) => peers.client(member),
       memberOf: (socket) => membership.memberOf(socket),
     },
-    { hostId },
+    { hostId, apiSocket: apiSocketOf(home) },
   );
 }
 
@@ -98,18 +129,36 @@ export function othersOf(peers: Peers, self: string): ReadonlyMap<string, string
 }
 
 /** An image from the first member that has it and answers; undefined when none does. */
-export async function fetchFromPeers(
+export function fetchFromPeers(
   peers: Peers,
   self: string,
   image: string,
 ): Promise<Readable | undefined> {
+  const options = { query: { reference: image }, timeoutMs: archiveTimeoutMs };
+  return fromAnyPeer(peers, self, (client) => client.raw('GET', '/images/archive', options));
+}
+
+/** What the first member that has it says of an image; undefined when none does. */
+export function inspectAtPeers(
+  peers: Peers,
+  self: string,
+  reference: string,
+): Promise<Image | undefined> {
+  const options = { query: { reference }, headers: { [passedOn]: self }, timeoutMs: 3_000 };
+  return fromAnyPeer(peers, self, (client) =>
+    client.json<Image>('GET', '/images/inspect', options),
+  );
+}
+
+async function fromAnyPeer<T>(
+  peers: Peers,
+  self: string,
+  ask: (client: HttpClient) => Promise<T>,
+): Promise<T | undefined> {
   for (const { hostId } of peers.list()) {
     if (hostId === self) continue;
     try {
-      const query = { reference: image };
-      return await peers
-        .client(hostId)
-        .raw('GET', '/images/archive', { query, timeoutMs: archiveTimeoutMs });
+      return await ask(peers.client(hostId));
     } catch (error) {
       const { code, retry } = toAppError(error);
       if (code !== 'images.notFound' && !retry) throw error;

@@ -56,7 +56,16 @@ import { listAll } from '#layer0/store/client';
 import { registerStoreRoutes, type ServedStore } from '#layer0/store/index';
 import type { Tunnels } from '#layer0/tunnels/index';
 import { upgradeSettings } from '#layer0/upgrade/index';
-import { type Cluster, createCluster, fetchFromPeers, othersOf, tunnelsOf } from './cluster.ts';
+import {
+  apiSocketOf,
+  type Cluster,
+  callsToOthers,
+  createCluster,
+  fetchFromPeers,
+  inspectAtPeers,
+  othersOf,
+  tunnelsOf,
+} from './cluster.ts';
 import { daemonSettings } from './config.ts';
 import { DnsWatch } from './dns-watch.ts';
 import { createAppCollector, createImageCollector } from './housekeeping.ts';
@@ -118,7 +127,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       await parts.dnsTable.start();
       await parts.tunnels.start();
       for (const loop of parts.loops) loop.start();
-      await listenUnix(server, join(config.home, 'run', 'host.sock'));
+      await listenUnix(server, apiSocketOf(config.home));
       await parts.membership.start();
       await parts.upgrade.start();
       deps.log.info({ host: config.hostId, version: config.version }, 'the host daemon is up');
@@ -278,8 +287,10 @@ export function registerRoutes(
   registerStoreRoutes(server, parts.store, { clock });
   registerHaRoutes(server, parts.ha);
   registerMembershipRoutes(server, parts.membership);
-  registerHostRoutes(server, parts.host);
-  registerImageRoutes(server, parts.images, { clock });
+  const here = config.hostId;
+  const passOn = registerHostRoutes(server, parts.host, { here, others: callsToOthers(parts) });
+  const inspect = (reference: string) => inspectAtPeers(parts.peers, here, reference);
+  registerImageRoutes(server, parts.images, { clock, others: { passOn, inspect } });
   registerSchedulerRoutes(server, parts.scheduler);
   registerDiscoveryRoutes(server, { discovery: parts.discovery, store: parts.store, clock });
   registerNetworkRoutes(server, { network: parts.network });

@@ -47,12 +47,13 @@ export interface HostClient {
 
   /**
    * Streams build output as values; the last one is the image or throws images.buildFailed. The signal ends the
-   * build in the engine too, and throws core.aborted.
+   * build in the engine too, and throws core.aborted. On the engine of `host`, or of this machine.
    */
   build(
     tar: Readable,
     options: BuildOptions,
     signal?: AbortSignal,
+    host?: string,
   ): AsyncGenerator<{ line: string } | { image: Image }>;
   /** The ended job's file system as a new image. */
   commit(jobId: string, options: CommitOptions): Promise<Image>;

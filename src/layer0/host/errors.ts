@@ -13,6 +13,11 @@ export const hostErrors = defineErrors('host', {
     retry: false,
     doc: 'This host has no such job. `gantry ps` lists those that exist.',
   },
+  away: {
+    status: 503,
+    retry: true,
+    doc: 'The job is on a machine that does not answer. `gantry host list` says how it is.',
+  },
   notRunning: {
     status: 409,
     retry: true,

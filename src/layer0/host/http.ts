@@ -3,11 +3,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { coreErrors } from '#core/errors';
-import { type HttpServer, onUpgrade } from '#core/http-server';
+import { type HttpReply, type HttpRequest, type HttpServer, onUpgrade } from '#core/http-server';
 import { parser, Type } from '#core/schema';
 import type { Host } from './index.ts';
+import { type Others, PassOn } from './pass-on.ts';
 import { type OpenStream, relay } from './streams.ts';
 import { attachQuerySchema, execQuerySchema, sealSchema, signalName } from './wire.ts';
+
+export { type Others, type PassOn, passedOn } from './pass-on.ts';
 
 const tags = ['host'];
 const jobParams = Type.Object({ id: Type.String() });
@@ -29,37 +32,63 @@ const sizeQuery = Type.Object({
 });
 const attachQuery = parser(attachQuerySchema);
 const execQuery = parser(execQuerySchema);
-type Id = { Params: { id: string } };
+interface Id {
+  Params: { id: string };
+}
 
-export function registerHostRoutes(server: HttpServer, host: Host): void {
-  registerJobRoutes(server, host);
+/** A call about a job, or an exec, of another machine is passed on to it. Answers what does that, for other components. */
+export function registerHostRoutes(
+  server: HttpServer,
+  host: Host,
+  { here, others }: { here: string; others?: Others },
+): PassOn {
+  const passOn = new PassOn(here, others);
+  registerJobRoutes(server, host, passOn);
+  registerExecRoutes(server, host, passOn);
   registerSealRoutes(server, host);
   registerStatusRoutes(server, host);
+  registerStreams(server, host, passOn);
+  return passOn;
+}
+
+function registerStreams(server: HttpServer, { streams }: Host, passOn: PassOn): void {
+  type Open = (jobId: string, options: unknown) => Promise<Omit<Answer, 'socket' | 'head'>>;
+  const route = (path: RegExp, open: Open) => ({
+    path,
+    handle: async (
+      request: IncomingMessage,
+      socket: Duplex,
+      head: Buffer,
+      [, jobId = '']: RegExpMatchArray,
+    ) => {
+      const elsewhere = await passOn.hostOf(jobId, request);
+      if (elsewhere !== undefined) return passOn.upgrade(elsewhere, request, socket, head);
+      answer({ ...(await open(jobId, optionsOf(request))), socket, head });
+    },
+  });
   onUpgrade(server, [
-    {
-      path: /^\/host\/jobs\/([\w-]+)\/attach$/,
-      handle: async (request, socket, head, match) => {
-        const query = attachQuery.parse(optionsOf(request), 'the attach options');
-        const stream = await host.streams.attach(match[1] ?? '', query);
-        answer({ stream, socket, head, hasInput: query.stdin });
-      },
-    },
-    {
-      path: /^\/host\/jobs\/([\w-]+)\/exec$/,
-      handle: async (request, socket, head, match) => {
-        const query = execQuery.parse(optionsOf(request), 'the exec options');
-        const stream = await host.streams.exec(match[1] ?? '', query);
-        answer({ stream, socket, head, hasInput: true });
-      },
-    },
+    route(/^\/host\/jobs\/([\w-]+)\/attach$/, async (jobId, options) => {
+      const query = attachQuery.parse(options, 'the attach options');
+      return { stream: await streams.attach(jobId, query), hasInput: query.stdin };
+    }),
+    route(/^\/host\/jobs\/([\w-]+)\/exec$/, async (jobId, options) => {
+      const stream = await streams.exec(jobId, execQuery.parse(options, 'the exec options'));
+      const execId = passOn.execName(stream.execId);
+      return { stream: { ...stream, execId }, hasInput: true };
+    }),
   ]);
 }
 
-function registerJobRoutes(server: HttpServer, host: Host): void {
+function registerJobRoutes(server: HttpServer, host: Host, passOn: PassOn): void {
   const { streams } = host;
+  const preHandler = async (request: HttpRequest<Id>, reply: HttpReply) => {
+    const elsewhere = await passOn.hostOf(request.params.id, request);
+    if (elsewhere !== undefined) await passOn.call(elsewhere, request, reply);
+  };
   server.post<Id & { Querystring: { rows: number; cols: number } }>(
     '/host/jobs/:id/resize',
     {
+      preHandler,
       schema: {
         summary: "Sizes a job's terminal",
         tags,
@@ -73,37 +102,10 @@ function registerJobRoutes(server: HttpServer, host: Host): void {
       return reply.status(204).send();
     },
   );
-  server.post<Id & { Querystring: { rows: number; cols: number } }>(
-    '/host/execs/:id/resize',
-    {
-      schema: {
-        summary: "Sizes an exec's terminal",
-        tags,
-        params: jobParams,
-        querystring: sizeQuery,
-        response: done,
-      },
-    },
-    async ({ params, query }, reply) => {
-      await streams.resize({ execId: params.id }, query.rows, query.cols);
-      return reply.status(204).send();
-    },
-  );
-  server.get<Id>(
-    '/host/execs/:id',
-    {
-      schema: {
-        summary: 'Exit code of an exec, when it has ended',
-        tags,
-        params: jobParams,
-        response: { 200: Type.Object({ exitCode: Type.Integer() }) },
-      },
-    },
-    async ({ params }) => ({ exitCode: await streams.execExitCode(params.id) }),
-  );
   server.post<Id & { Body: { signal: string } }>(
     '/host/jobs/:id/signal',
     {
+      preHandler,
       schema: {
         summary: "Sends a signal to a job's process",
         tags,
@@ -120,6 +122,7 @@ function registerJobRoutes(server: HttpServer, host: Host): void {
   server.get<Id>(
     '/host/jobs/:id/log-files',
     {
+      preHandler,
       schema: {
         summary: "Where the engine keeps a job's log files",
         tags,
@@ -139,6 +142,49 @@ function registerJobRoutes(server: HttpServer, host: Host): void {
       },
     },
     async () => streams.logSources(),
+  );
+}
+
+function registerExecRoutes(server: HttpServer, host: Host, passOn: PassOn): void {
+  const preHandler = async (request: HttpRequest<Id>, reply: HttpReply) => {
+    const { host: elsewhere } = passOn.execOf(request.params.id);
+    if (elsewhere !== undefined) await passOn.call(elsewhere, request, reply);
+  };
+  server.post<Id & { Querystring: { rows: number; cols: number } }>(
+    '/host/execs/:id/resize',
+    {
+      preHandler,
+      schema: {
+        summary: "Sizes an exec's terminal",
+        tags,
+        params: jobParams,
+        querystring: sizeQuery,
+        response: done,
+      },
+    },
+    async ({ params, query }, reply) => {
+      await host.streams.resize(
+        { execId: passOn.execOf(params.id).engineId },
+        query.rows,
+        query.cols,
+      );
+      return reply.status(204).send();
+    },
+  );
+  server.get<Id>(
+    '/host/execs/:id',
+    {
+      preHandler,
+      schema: {
+        summary: 'Exit code of an exec, when it has ended',
+        tags,
+        params: jobParams,
+        response: { 200: Type.Object({ exitCode: Type.Integer() }) },
+      },
+    },
+    async ({ params }) => ({
+      exitCode: await host.streams.execExitCode(passOn.execOf(params.id).engineId),
+    }),
   );
 }
 

@@ -9,6 +9,7 @@ import type { Random } from '#core/random';
 import type { Loop } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
 import type { Network } from '#layer0/network/client';
+import { jobKey } from '#layer0/scheduler/wire';
 import type { Revision, Store } from '#layer0/store/client';
 import type { ActDeps } from './act/outcome.ts';
 import { createAddressCollector } from './address-collector.ts';
@@ -82,6 +83,8 @@ export interface Host extends Component {
   adopted(): Promise<void>;
   /** What this agent knows of a job, ahead of the store by at most one batch. */
   jobStatus(jobId: string): JobStatus | undefined;
+  /** The host that has the job, as far as its record has come here. */
+  placeOf(jobId: string): string | undefined;
   /** Attach, exec, signals and log files of jobs. */
   readonly streams: JobStreams;
   /** The newest container of a job, running or ended: what images commit. */
@@ -178,6 +181,10 @@ class HostAgent implements Host {
 
   jobStatus(jobId: string): JobStatus | undefined {
     return this.#agent.worker(jobId)?.view.status;
+  }
+
+  placeOf(jobId: string): string | undefined {
+    return this.#agent.records?.get(jobKey(jobId))?.value.host;
   }
 
   containerOf(jobId: string): string | undefined {

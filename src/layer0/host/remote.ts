@@ -72,9 +72,10 @@ export class RemoteHost implements HostClient {
     tar: Readable,
     options: BuildOptions,
     signal?: AbortSignal,
+    host?: string,
   ): AsyncGenerator<BuildOutput> {
     const output = this.#http.ndjson<BuildOutput | { error: unknown }>('POST', '/images/build', {
-      query: { options: JSON.stringify(options) },
+      query: { options: JSON.stringify(options), host },
       headers: { 'content-type': 'application/x-tar' },
       bodyStream: tar,
       timeoutMs: longCallMs,

@@ -3,13 +3,13 @@
 import type { IncomingMessage } from 'node:http';
 import { type Readable, Transform } from 'node:stream';
 import type { Clock } from '#core/clock';
-import { coreErrors, toAppError } from '#core/errors';
-import type { HttpServer } from '#core/http-server';
+import { coreErrors, hasCode, toAppError } from '#core/errors';
+import type { HttpReply, HttpRequest, HttpServer } from '#core/http-server';
 import { parser, type Static, Type } from '#core/schema';
 import { toNdjson } from '#core/stream';
 import type { BuildOutput } from './client.ts';
 import type { Images } from './index.ts';
-import { buildOptionsSchema, commitOptionsSchema, imageSchema } from './wire.ts';
+import { buildOptionsSchema, commitOptionsSchema, type Image, imageSchema } from './wire.ts';
 
 /** Largest image or build context that is taken, bytes. */
 export const maxTarBytes = 16 * 1024 ** 3;
@@ -20,22 +20,38 @@ const tagBody = Type.Object({ id: Type.String(), reference: Type.String({ maxLen
 const commitBody = Type.Object({ job: Type.String(), options: commitOptionsSchema });
 const buildQuery = Type.Object({
   options: Type.String({ description: 'Build options as JSON: dockerfile, tag, limits.' }),
+  host: Type.Optional(
+    Type.String({ description: 'The machine to build on; this one when absent.' }),
+  ),
 });
 const buildOptions = parser(buildOptionsSchema);
 
 export interface ImageHttpDeps {
   clock: Clock;
+  /** What the other machines have and do; absent where there are none. */
+  others?: {
+    /** From the first machine that has it. */
+    inspect(reference: string): Promise<Image | undefined>;
+    passOn: PassOn;
+  };
 }
 
-export function registerImageRoutes(
-  server: HttpServer,
-  images: Images,
-  { clock }: ImageHttpDeps,
-): void {
+/** Calls that are another machine's to answer. */
+interface PassOn {
+  /** The machine that has the job; undefined: this one. */
+  hostOf(jobId: string, request: HttpRequest['raw']): Promise<string | undefined>;
+  /** The host, unless it is this machine or the call was passed on already. */
+  unlessHere(host: string | undefined, request: HttpRequest['raw']): string | undefined;
+  isPassedOn(request: HttpRequest['raw']): boolean;
+  call(host: string, request: HttpRequest, reply: HttpReply): Promise<HttpReply>;
+}
+
+export function registerImageRoutes(server: HttpServer, images: Images, deps: ImageHttpDeps): void {
+  const passOn = deps.others?.passOn;
   acceptTars(server);
-  registerReads(server, images);
+  registerReads(server, images, deps);
   registerArchive(server, images);
-  registerBuild(server, images, clock);
+  registerBuild(server, images, deps);
   server.post(
     '/images/import',
     {
@@ -57,7 +73,12 @@ export function registerImageRoutes(
         response: { 200: imageSchema },
       },
     },
-    (request) => images.commit(request.body.job, request.body.options),
+    async (request, reply) => {
+      const { job, options } = request.body;
+      const elsewhere = await passOn?.hostOf(job, request.raw);
+      if (elsewhere !== undefined) return passOn?.call(elsewhere, request, reply);
+      return images.commit(job, options);
+    },
   );
   server.post<{ Body: Static<typeof tagBody> }>(
     '/images/tag',
@@ -76,7 +97,7 @@ export function registerImageRoutes(
   );
 }
 
-function registerReads(server: HttpServer, images: Images): void {
+function registerReads(server: HttpServer, images: Images, { others }: ImageHttpDeps): void {
   server.get(
     '/images',
     {
@@ -92,13 +113,22 @@ function registerReads(server: HttpServer, images: Images): void {
     '/images/inspect',
     {
       schema: {
-        summary: 'One image, by id or name',
+        summary: 'One image, by id or name: of this machine, or of another one that has it',
         tags,
         querystring: inspectQuery,
         response: { 200: imageSchema },
       },
     },
-    (request) => images.inspect(request.query.reference),
+    async ({ query, raw }) => {
+      try {
+        return await images.inspect(query.reference);
+      } catch (error) {
+        if (!hasCode(error, 'images.notFound') || others?.passOn.isPassedOn(raw)) throw error;
+        const image = await others?.inspect(query.reference);
+        if (image) return image;
+        throw error;
+      }
+    },
   );
 }
 
@@ -119,7 +149,8 @@ function registerArchive(server: HttpServer, images: Images): void {
 }
 
 /** The answer begins before the end is known, so a failure is its last line: `{"error": {...}}`. */
-function registerBuild(server: HttpServer, images: Images, clock: Clock): void {
+function registerBuild(server: HttpServer, images: Images, { clock, others }: ImageHttpDeps): void {
+  const passOn = others?.passOn;
   server.post<{ Querystring: Static<typeof buildQuery> }>(
     '/images/build',
     {
@@ -130,7 +161,9 @@ function registerBuild(server: HttpServer, images: Images, clock: Clock): void {
         response: { 200: Type.Unknown({ description: 'Lines of JSON: BuildOutput.' }) },
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
+      const elsewhere = passOn?.unlessHere(request.query.host, request.raw);
+      if (elsewhere !== undefined) return passOn?.call(elsewhere, request, reply);
       const options = buildOptions.parse(parseJson(request.query.options), 'options');
       const abort = new AbortController();
       // Whoever asked is gone: nobody waits for this build any more.

@@ -17,7 +17,6 @@ import {
   type Claim,
   type Formation,
   formationKey,
-  hostIdTag,
   type Job,
   type JobSpec,
   jobKey,
@@ -75,8 +74,6 @@ export interface SchedulerClientDeps {
   store: Store;
   clock: Clock;
   newJobId?: () => string;
-  /** One-offs that do not say otherwise run on this host: calls about a job are not passed on to another machine yet. */
-  host?: string;
 }
 
 /** Tries of a write that others keep conflicting with. */
@@ -99,11 +96,8 @@ class StoreSchedulerClient implements SchedulerClient {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #newJobId: () => string;
-  readonly #rules: PlacementRules | undefined;
 
-  constructor({ store, clock, newJobId = () => newId('job'), host }: SchedulerClientDeps) {
-    if (host !== undefined)
-      this.#rules = { constraints: [{ tag: hostIdTag, operator: 'in', values: [host] }] };
+  constructor({ store, clock, newJobId = () => newId('job') }: SchedulerClientDeps) {
     this.#store = store;
     this.#clock = clock;
     this.#newJobId = newJobId;
@@ -116,7 +110,6 @@ class StoreSchedulerClient implements SchedulerClient {
       const index = (claim.lastEphemeralIndex ?? 0) + 1;
       const job: Job = {
         ...{ id, kind: 'ephemeral', index, priority, placement },
-        ...(this.#rules === undefined ? {} : { rules: this.#rules }),
         ...rest,
         pendingReason:
           request.scheduler === undefined ? 'not looked at yet' : waitsFor(request.scheduler),

@@ -10,7 +10,7 @@ import { createMemoryStore } from '#layer0/store/fake';
 import { createSchedulerClient, hasEnded } from './client.ts';
 import { aFormation, aHost, aProcess, aSpec, aStatus, gigabyte } from './fake.ts';
 import { createScheduler } from './index.ts';
-import type { Job } from './wire.ts';
+import { hostIdTag, type Job } from './wire.ts';
 
 async function aCluster(t: TestContext, hosts: Host[] = [aHost()]) {
   const clock = new FakeClock();
@@ -121,8 +121,10 @@ test('one-off jobs get the next number of their app, a place, and someone who wa
 
 test('who asks for one-offs on a host gets them there and nowhere else', async (t) => {
   const { clock, store, readJobs } = await aCluster(t, [aHost(), { ...aHost(), id: 'h2' }]);
-  const client = createSchedulerClient({ store, clock, host: 'h2' });
-  for (let job = 0; job < 4; job++) await client.runEphemeral({ ...oneOff, spec: aSpec() });
+  const client = createSchedulerClient({ store, clock });
+  const constraints = [{ tag: hostIdTag, operator: 'in' as const, values: ['h2'] }];
+  for (let job = 0; job < 4; job++)
+    await client.runEphemeral({ ...oneOff, spec: aSpec(), rules: { constraints } });
   await clock.advance(100);
   assert.deepEqual(
     (await readJobs()).map(({ host }) => host),

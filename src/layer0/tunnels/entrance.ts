@@ -110,7 +110,6 @@ export class Entrance {
     const { links, open, log } = this.#deps;
     try {
       const far = await open(wanted);
-      far.on('error', () => far.destroy());
       const release = links.guard(wanted.host, () => far.destroy());
       far.once('close', release);
       if (socket.destroyed) far.destroy();

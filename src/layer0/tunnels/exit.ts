@@ -13,6 +13,8 @@ import type { Links } from './links.ts';
 
 export interface ExitDeps {
   here: string;
+  /** Path of the unix socket of this machine's layer-0 API. */
+  apiSocket: string;
   discovery: Pick<DiscoveryClient, 'directory'>;
   links: Links;
   maxConnections: number;
@@ -20,6 +22,7 @@ export interface ExitDeps {
   memberOf(socket: Duplex): string | undefined;
 }
 
+export const apiPath = '/tunnels/api';
 export const tunnelPath = (handle: string, port: number) =>
   `/tunnels/${encodeURIComponent(handle)}/${port}`;
 const pathPattern = /^\/tunnels\/([\w.%-]+)\/(\d{1,5})$/;
@@ -37,51 +40,74 @@ export class Exit {
   }
 
   registerRoute(server: HttpServer): void {
-    const path = pathPattern;
     onUpgrade(server, [
       {
-        path,
-        handle: (_request, socket, head, [, handle = '', port]) =>
-          this.#answer({ socket, head, handle: decodeURIComponent(handle), port: Number(port) }),
+        path: pathPattern,
+        handle: (_request, far, head, [, name = '', digits]) => {
+          const [handle, port] = [decodeURIComponent(name), Number(digits)];
+          const what = `${handle} on port ${port}`;
+          return this.#answer({ far, head, what, end: this.#endOf(handle, port) });
+        },
+      },
+      {
+        path: new RegExp(`^${apiPath}$`),
+        handle: (_request, far, head) => {
+          const end = { path: this.#deps.apiSocket };
+          return this.#answer({ far, head, what: 'the layer-0 API', end });
+        },
       },
     ]);
   }
 
-  async #answer(asked: {
-    socket: Duplex;
-    head: Buffer;
-    handle: string;
-    port: number;
-  }): Promise<void> {
-    const { here, discovery, links, memberOf } = this.#deps;
-    const { socket: far, head, handle, port } = asked;
-    const member = memberOf(far);
+  /** Where the process listens, if it is one that may be reached. */
+  #endOf(handle: string, port: number): End | undefined {
+    const { here, discovery } = this.#deps;
     const services = discovery.directory()?.services;
-    if (member === undefined || !services || !isOffered(services, { here, handle, port }))
-      throw tunnelErrors.notFound(`no process ${handle} listens on port ${port} of this machine`);
-    if (this.#connections >= this.#deps.maxConnections)
+    if (!services || !isOffered(services, { here, handle, port })) return undefined;
+    return { host: '127.0.0.1', port };
+  }
+
+  async #answer({ far, head, what, end }: Asked): Promise<void> {
+    const { links, memberOf, maxConnections } = this.#deps;
+    const member = memberOf(far);
+    if (member === undefined || end === undefined)
+      throw tunnelErrors.notFound(`there is no tunnel to ${what} of this machine`);
+    if (this.#connections >= maxConnections)
       throw tunnelErrors.tooMany(`${this.#connections} connections end at this machine already`);
     this.#connections++;
     far.once('close', () => this.#connections--);
     const release = links.guard(member, () => far.destroy());
     far.once('close', release);
-    const local = await dial(port, handle);
+    const local = await dial(end, what);
     if (far.destroyed) {
       local.destroy();
       return;
     }
-    far.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: tunnel\r\n\r\n');
+    far.write(accepted);
     if (head.length > 0) far.unshift(head);
     carry(local, far);
   }
 }
 
-function dial(port: number, handle: string): Promise<Socket> {
+const accepted =
+  'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: tunnel\r\n\r\n';
+
+type End = { host: string; port: number } | { path: string };
+
+interface Asked {
+  far: Duplex;
+  head: Buffer;
+  what: string;
+  /** Undefined: there is none that may be reached. */
+  end: End | undefined;
+}
+
+function dial(end: End, what: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    const socket = connect({ ...end, allowHalfOpen: true });
     const fail = (cause?: Error) => {
       socket.destroy();
-      reject(tunnelErrors.refused(`${handle} does not answer on port ${port}`, { cause }));
+      reject(tunnelErrors.refused(`${what} takes no connection`, { cause }));
     };
     socket.setTimeout(dialTimeoutMs, () => fail());
     socket.once('error', fail);

@@ -1,5 +1,6 @@
 // The door for the daemon: loopback ports of other machines' processes here, ours there, and a watch over what goes between.
 
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#core/clock';
 import type { Component } from '#core/component';
@@ -10,11 +11,12 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
+import { carry } from './carry.ts';
 import { type Limits, limits, maxTunnels, resyncMs } from './config.ts';
 import { type Wanted, wantedTunnels } from './decide/plan.ts';
 import { Entrance } from './entrance.ts';
 import { tunnelErrors } from './errors.ts';
-import { Exit, tunnelPath } from './exit.ts';
+import { apiPath, Exit, tunnelPath } from './exit.ts';
 import { Links } from './links.ts';
 
 export interface TunnelDeps {
@@ -33,11 +35,15 @@ export interface Tunnels extends Component {
   registerRoutes(server: HttpServer): void;
   /** Calls `end` when the member does not answer any more; returns what takes that back. */
   guard(hostId: string, end: () => void): () => void;
+  /** Carries what `socket` says to the member's own layer-0 API, and the answer back. */
+  carryToApi(hostId: string, socket: Socket): Promise<void>;
 }
 
 export interface TunnelConfig extends Partial<Limits> {
   /** This machine. */
   hostId: string;
+  /** Path of the unix socket of its layer-0 API. */
+  apiSocket: string;
 }
 
 export function createTunnels(deps: TunnelDeps, config: TunnelConfig): Tunnels {
@@ -58,7 +64,7 @@ class LoopbackTunnels implements Tunnels {
 
   constructor(deps: TunnelDeps, config: Required<TunnelConfig>) {
     const { discovery, memberOf, clock, random, log } = deps;
-    const { hostId: here, maxConnections, pingEveryMs, pingTimeoutMs } = config;
+    const { hostId: here, apiSocket, maxConnections, pingEveryMs, pingTimeoutMs } = config;
     this.#deps = deps;
     this.#here = here;
     this.#timeoutMs = pingTimeoutMs;
@@ -70,9 +76,9 @@ class LoopbackTunnels implements Tunnels {
       log,
     });
     const links = this.#links;
-    const open = (wanted: Wanted) => this.#open(wanted);
+    const open = ({ host, handle, port }: Wanted) => this.#open(host, tunnelPath(handle, port));
     this.#entrance = new Entrance({ links, open, maxConnections, clock, log });
-    this.#exit = new Exit({ here, discovery, links, memberOf, maxConnections });
+    this.#exit = new Exit({ here, apiSocket, discovery, links, memberOf, maxConnections });
     const run = () => this.#pass();
     this.#loop = createLoop({ name: 'tunnels', run, resyncMs, clock, random, log });
   }
@@ -107,6 +113,14 @@ class LoopbackTunnels implements Tunnels {
     return this.#links.guard(hostId, end);
   }
 
+  async carryToApi(hostId: string, socket: Socket): Promise<void> {
+    const far = await this.#open(hostId, apiPath);
+    const release = this.#links.guard(hostId, () => far.destroy());
+    far.once('close', release);
+    if (socket.destroyed) far.destroy();
+    else carry(socket, far);
+  }
+
   async #pass(): Promise<void> {
     const services = this.#deps.discovery.directory()?.services;
     if (!services) return;
@@ -122,16 +136,17 @@ class LoopbackTunnels implements Tunnels {
     await this.#deps.client(hostId).json('GET', pingPath, { timeoutMs: this.#timeoutMs });
   }
 
-  async #open({ host, handle, port }: Wanted): Promise<Duplex> {
+  async #open(host: string, path: string): Promise<Duplex> {
     if (this.#links.isAway(host)) throw tunnelErrors.away(`${host} does not answer`);
     const options = { protocol: 'tunnel', timeoutMs: this.#timeoutMs };
-    const ask = () => this.#deps.client(host).upgrade(tunnelPath(handle, port), options);
+    const ask = () => this.#deps.client(host).upgrade(path, options);
     // A connection that was kept may have ended just now; nothing of the caller's was sent yet.
     const again = (error: unknown) => {
       if (hasCode(error, 'core.unreachable')) return ask();
       throw error;
     };
     const { socket, head } = await ask().catch(again);
+    socket.on('error', () => socket.destroy());
     if (head.length > 0) socket.unshift(head);
     return socket;
   }

@@ -127,7 +127,7 @@ beforeEach(async () => {
         client: () => client,
         memberOf: () => 'host-a',
       },
-      { hostId, maxConnections, pingEveryMs: 50, pingTimeoutMs },
+      { hostId, apiSocket: '/nowhere', maxConnections, pingEveryMs: 50, pingTimeoutMs },
     );
   const [near, far] = [make(fromNear, 'host-a'), make(fromFar, 'host-b')];
   far.registerRoutes(door);

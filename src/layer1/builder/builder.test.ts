@@ -67,6 +67,25 @@ async function filesIn(tar: Buffer): Promise<Record<string, string>> {
 }
 
 describe('a buildpack build', () => {
+  const output = (mark: string) => [`${mark} nodejs - ${release}`];
+
+  test('runs on the machine that is wanted, and says which one it was', async () => {
+    const fake = fakeBuild({ output });
+    const request = aRequest({ host: 'host-1' });
+    const { result } = await build(fake, aTar({ 'package.json': '{}' }), { request });
+    assert.deepEqual(fake.pinned, [['host-1']]);
+    assert.equal(result?.host, 'host-1');
+  });
+
+  test('runs on any machine when the wanted one has no room', async () => {
+    const fake = fakeBuild({ output, isFull: true });
+    const request = aRequest({ host: 'host-9' });
+    const { result } = await build(fake, aTar({ 'package.json': '{}' }), { request });
+    assert.deepEqual(fake.pinned, [['host-9'], undefined]);
+    assert.deepEqual(fake.stopped, ['job-1']);
+    assert.equal(result?.host, 'host-1');
+  });
+
   test('shows the lines of its job, commits it and takes the process types from its last line', async () => {
     const output = (mark: string) => ['-----> Node.js', `${mark} nodejs - ${release}`];
     const fake = fakeBuild({ output });

@@ -12,6 +12,8 @@ export interface JobScript {
   exitCode: number;
   /** Says nothing and does not end, until it is stopped. */
   hangs: boolean;
+  /** A job that must be on one machine finds no room there. */
+  isFull: boolean;
 }
 
 export interface FakeBuild {
@@ -19,7 +21,9 @@ export interface FakeBuild {
   specs: JobSpec[];
   stopped: string[];
   commits: CommitOptions[];
-  builds: { tag: string; dockerfile: string }[];
+  builds: { tag: string; dockerfile: string; host?: string }[];
+  /** Host ids that jobs had to be on; none: any. */
+  pinned: (string[] | undefined)[];
 }
 
 const megabyte = 1024 * 1024;
@@ -33,7 +37,9 @@ export function anImage(change: Partial<Image> = {}): Image {
 }
 
 export function fakeBuild(script: Partial<JobScript>, built: Image = anImage()): FakeBuild {
-  const fake: Omit<FakeBuild, 'deps'> = { specs: [], stopped: [], commits: [], builds: [] };
+  const fake: Omit<FakeBuild, 'deps'> = {
+    ...{ specs: [], stopped: [], commits: [], builds: [], pinned: [] },
+  };
   const seen = (spec: JobSpec, state: 'up' | 'down' | 'failed'): ObservedJob => ({
     job: { id: 'job-1', kind: 'ephemeral', spec, host: 'host-1', desired: 'up' } as Job,
     status: {
@@ -45,12 +51,16 @@ export function fakeBuild(script: Partial<JobScript>, built: Image = anImage()):
   const scheduler: BuilderDeps['scheduler'] = {
     async runEphemeral(request) {
       fake.specs.push(request.spec);
-      return 'job-1';
+      fake.pinned.push(request.rules?.constraints?.[0]?.values);
+      return `job-${fake.specs.length}`;
     },
     async stopJob(id) {
       fake.stopped.push(id);
     },
     async *watchJob() {
+      if (script.isFull && fake.pinned.at(-1) !== undefined)
+        for (const pendingReason of ['not looked at yet', 'no host has 1024 MiB left'])
+          yield { job: { id: 'job-1', pendingReason } as Job, status: undefined };
       yield seen(spec(), 'up');
     },
     async waitForJob() {
@@ -64,9 +74,9 @@ export function fakeBuild(script: Partial<JobScript>, built: Image = anImage()):
       fake.commits.push(options);
       return built;
     },
-    async *build(tar, { tag, dockerfile }, signal) {
+    async *build(tar, { tag, dockerfile }, signal, host) {
       tar.resume();
-      fake.builds.push({ tag, dockerfile });
+      fake.builds.push({ tag, dockerfile, ...(host === undefined ? {} : { host }) });
       yield { line: 'Step 1/1 : FROM scratch' };
       if (script.hangs) await aborted(signal);
       yield { image: built };

@@ -15,6 +15,8 @@ export interface BuildRequest {
   env: Record<string, string>;
   /** Longest time for the whole build, milliseconds. */
   timeoutMs: number;
+  /** The machine to build on when it has room for it; absent: any. */
+  host?: string;
 }
 
 export interface BuildResult {
@@ -22,6 +24,8 @@ export interface BuildResult {
   /** Process type to its command line, from the Procfile, the buildpack's defaults or the image itself (`web` without command). */
   processes: Record<string, { command?: string[]; entrypoint?: string[]; port?: number }>;
   buildpack: string;
+  /** The machine that built it and has the image. */
+  host?: string;
 }
 
 export type BuildOutput = { line: string } | { result: BuildResult };

@@ -110,9 +110,12 @@ export function shapeOf(release: Release, app: App): ReleaseShape {
     const count = release.placements?.[type]?.count;
     const isOnePerHost = onePerHost.includes(type) || count === 'per-host';
     const isSingleton = count === 'singleton';
+    const copies = release.copies?.[type];
+    const several = copies === undefined ? {} : { copies };
+    const hasHealthCheck = check !== 'none';
     return [
       type,
-      { isOnePerHost, isSingleton, startTimeoutMs, hasHealthCheck: check !== 'none' },
+      { isOnePerHost, isSingleton, startTimeoutMs, hasHealthCheck, ...several },
     ] as const;
   });
   return { id: release.id, version: release.version, types: Object.fromEntries(types) };

@@ -139,8 +139,19 @@ export const releaseSchema = Type.Object({
   onePerHost: Type.Optional(Type.Array(Type.String())),
   /** By process type, as the app had them when the release was made. */
   placements: Type.Optional(Type.Record(Type.String(), placementSchema)),
+  copies: Type.Optional(
+    Type.Record(Type.String(), Type.Integer(), {
+      description:
+        'Process types of the system app of which so many run where there are so many machines.',
+    }),
+  ),
   description: Type.String({ description: '`Deploy 3f2a9c1`, `Set K`, `Roll back to v3`.' }),
   commit: Type.Optional(Type.String()),
+  builtOn: Type.Optional(
+    Type.String({
+      description: 'Host id: the next build of the app begins there, beside its cache.',
+    }),
+  ),
   createdBy: Type.String({ description: 'Name of the token.' }),
   createdAt: Type.Integer(),
 });

@@ -82,13 +82,16 @@ export function createPlatform(options: PlatformOptions): Platform {
   };
 }
 
-/** Where the controller is, by discovery: the newest instance that takes calls, so that an upgrade is followed at once. */
+/**
+ * Where the controller is, by discovery: the newest instance that takes calls, so that an upgrade is followed at once; on this
+ * machine, if there is one.
+ */
 export function controllerUrlFrom(
   discovery: Pick<DiscoveryClient, 'instances'>,
-  service: string,
+  { service, here }: { service: string; here: string },
 ): string {
   const up = discovery.instances(service).filter(({ state }) => state === 'up');
-  const newest = up.at(-1);
+  const newest = up.findLast(({ host }) => host === here) ?? up.at(-1);
   if (newest) return `http://${newest.address}:${newest.port}`;
   throw gitErrors.unavailable(
     'the controller is not running right now: nothing can be deployed; try again shortly',

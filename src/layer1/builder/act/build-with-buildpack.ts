@@ -6,7 +6,14 @@ import { pipeline } from 'node:stream/promises';
 import { hasCode } from '#core/errors';
 import type { HostClient } from '#layer0/host/client';
 import { type Image, imageLabels } from '#layer0/images/wire';
-import { hasEnded, isUp, type ObservedJob, type SchedulerClient } from '#layer0/scheduler/client';
+import {
+  type EphemeralRequest,
+  hasEnded,
+  isUp,
+  type ObservedJob,
+  type SchedulerClient,
+} from '#layer0/scheduler/client';
+import { hostIdTag } from '#layer0/scheduler/wire';
 import type { BuilderConfig } from '../config.ts';
 import { buildJobSpec, stackUser } from '../decide/build-job.ts';
 import { type BuildReport, parseResultLine } from '../decide/result-line.ts';
@@ -57,13 +64,11 @@ export async function* buildWithBuildpack(
     },
     deps.config,
   );
-  const jobId = await deps.scheduler.runEphemeral({
-    ...{ app: request.app, appName: request.appName, release: '', releaseVersion: 0 },
-    ...{ type: buildType, spec },
-  });
+  const job = { type: buildType, spec, release: '', releaseVersion: 0 };
+  const { app, appName } = request;
+  const { jobId, host } = yield* startJob(deps, { app, appName, ...job }, build);
   let isOver = false;
   try {
-    yield* untilUp(deps, jobId, signal);
     const attached = await deps.host.attach(jobId, { stdin: true, replay: true, signal });
     const report = yield* converse(attached.socket, { source, mark, signal });
     const seen = await deps.scheduler.waitForJob(
@@ -76,7 +81,8 @@ export async function* buildWithBuildpack(
     if (!report) throw builderErrors.failed('the build ended without saying what it made');
     const image = await commit(deps, { jobId, build, report });
     requireSize(image, stack, deps.config);
-    yield { result: { image, processes: processesOf(report), buildpack: report.buildpack } };
+    const { buildpack } = report;
+    yield { result: { image, processes: processesOf(report), buildpack, ...host } };
   } finally {
     if (!isOver) await stopQuietly(deps, jobId);
   }
@@ -94,19 +100,47 @@ async function readStack({ host, config }: BuildpackDeps): Promise<Image> {
   }
 }
 
-/** Says once why a build waits, so that a pusher does not look at nothing. */
+/** On the wanted machine; where that has no room, on any. The job is up afterwards. */
+async function* startJob(
+  deps: BuildpackDeps,
+  job: EphemeralRequest,
+  { request, signal }: BuildpackBuild,
+): AsyncGenerator<BuildOutput, { jobId: string; host: { host?: string } }> {
+  for (const wanted of [request.host, undefined]) {
+    const jobId = await deps.scheduler.runEphemeral({
+      ...job,
+      ...(wanted === undefined ? {} : { rules: { constraints: [onHost(wanted)] } }),
+    });
+    let isKept = false;
+    try {
+      const seen = yield* untilUp(deps, { jobId, mayWait: wanted === undefined, signal });
+      isKept = seen !== undefined;
+      if (seen) return { jobId, host: seen.job.host === undefined ? {} : { host: seen.job.host } };
+    } finally {
+      if (!isKept) await stopQuietly(deps, jobId);
+    }
+  }
+  throw builderErrors.failed('the build found no machine');
+}
+
+const onHost = (host: string) => ({ tag: hostIdTag, operator: 'in' as const, values: [host] });
+
+/**
+ * Says once why a build waits, so that a pusher does not look at nothing. Undefined when it would have to wait for room and may
+ * not.
+ */
 async function* untilUp(
   { scheduler }: BuildpackDeps,
-  jobId: string,
-  signal: AbortSignal,
-): AsyncGenerator<BuildOutput> {
+  { jobId, mayWait, signal }: { jobId: string; mayWait: boolean; signal: AbortSignal },
+): AsyncGenerator<BuildOutput, ObservedJob | undefined> {
   let shown: string | undefined;
   for await (const seen of scheduler.watchJob(jobId, signal)) {
-    if (isUp(seen)) return;
+    if (isUp(seen)) return seen;
     if (hasEnded(seen)) throw builderErrors.failed(`the build could not start: ${reasonOf(seen)}`);
     const reason = seen.job.host === undefined ? seen.job.pendingReason : undefined;
-    if (reason && shown !== undefined && reason !== shown)
-      yield { line: `-----> Waiting for room to build: ${reason}` };
+    const isNew = reason && shown !== undefined && reason !== shown;
+    if (isNew && !mayWait) return undefined;
+    if (isNew) yield { line: `-----> Waiting for room to build: ${reason}` };
     shown = reason ?? '';
   }
   signal.throwIfAborted();

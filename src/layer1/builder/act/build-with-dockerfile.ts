@@ -37,9 +37,10 @@ export async function* buildWithDockerfile(
   };
   yield { line: '-----> Dockerfile' };
   try {
-    for await (const output of host.build(tar, options, signal))
+    const where = request.host === undefined ? {} : { host: request.host };
+    for await (const output of host.build(tar, options, signal, request.host))
       if ('line' in output) yield output;
-      else yield { result: resultOf(output.image, build.commands) };
+      else yield { result: { ...resultOf(output.image, build.commands), ...where } };
   } catch (cause) {
     if (!hasCode(cause, 'images.buildFailed')) throw cause;
     throw builderErrors.failed(`the build failed: ${toAppError(cause).message}`, { cause });

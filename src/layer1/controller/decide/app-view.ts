@@ -9,17 +9,16 @@ import type { Counts } from './rollout.ts';
 export interface ReleaseShape {
   id: string;
   version: number;
-  types: Readonly<
-    Record<
-      string,
-      {
-        isOnePerHost: boolean;
-        isSingleton?: boolean;
-        startTimeoutMs: number;
-        hasHealthCheck: boolean;
-      }
-    >
-  >;
+  types: Readonly<Record<string, TypeShape>>;
+}
+
+interface TypeShape {
+  isOnePerHost: boolean;
+  isSingleton?: boolean;
+  /** So many run where there are so many machines, and never fewer than asked for. */
+  copies?: number;
+  startTimeoutMs: number;
+  hasHealthCheck: boolean;
 }
 
 export interface SeenFormation {
@@ -117,7 +116,10 @@ function inSets(count: { quantity: number; live: number; healthy: number }, host
 
 export function wantedOf(view: AppView, release: ReleaseShape): Record<string, number> {
   const wanted = wantedQuantities(view.app, Object.keys(release.types));
-  for (const [type, { isOnePerHost, isSingleton }] of Object.entries(release.types))
-    if (isOnePerHost || isSingleton) wanted[type] = Math.min(1, wanted[type] ?? 0);
+  for (const [type, { isOnePerHost, isSingleton, copies = 1 }] of Object.entries(release.types)) {
+    const asked = wanted[type] ?? 0;
+    if (isOnePerHost || isSingleton) wanted[type] = Math.min(1, asked);
+    else if (asked > 0) wanted[type] = Math.max(asked, Math.min(copies, view.hosts));
+  }
   return wanted;
 }

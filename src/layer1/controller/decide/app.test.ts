@@ -98,6 +98,24 @@ describe('an app without a deployment', () => {
     ]);
   });
 
+  test('runs a type of the platform in as many copies as there are machines, up to its number', () => {
+    const shape = aShape(1);
+    const [web] = Object.values(shape.types);
+    assert.ok(web);
+    const types = { web: { ...web, copies: 2 } };
+    const releases = new Map([['rel-1', { ...shape, types }]]);
+    const quantityOn = (hosts: number, web: number) => {
+      const app = anApp({ quantities: { web } });
+      const [step] = decide(aView({ app, releases, hosts, formations: [] }));
+      return step?.type === 'scale' && step.quantities.web;
+    };
+    assert.deepEqual(
+      [1, 2, 3].map((hosts) => quantityOn(hosts, 1)),
+      [1, 2, 2],
+    );
+    assert.deepEqual([quantityOn(3, 0), quantityOn(1, 3)], [0, 3]);
+  });
+
   test('loses formations of other releases', () => {
     const formations = [aFormation(1, 1), aFormation(2, 0)];
     assert.deepEqual(decide(aView({ formations })), [

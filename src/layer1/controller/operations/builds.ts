@@ -3,10 +3,12 @@
 import type { Readable } from 'node:stream';
 import { coreErrors, toAppError } from '#core/errors';
 import type { Caller, Context } from '../context.ts';
+import { pickBuildHost } from '../decide/build-host.ts';
 import { readLivingApp } from '../records.ts';
 import type { ProgressLine, Release } from '../wire.ts';
 import { followDeployment } from './deployments.ts';
 import { openEnv } from './env.ts';
+import { listHosts } from './hosts.ts';
 import { makeRelease, readBase, refuseSystem } from './releases.ts';
 
 export interface BuildSource {
@@ -48,14 +50,17 @@ async function* runBuild(
     const { base } = await readBase(context, app);
     const env = await openEnv(context, app, base);
     const timeoutMs = context.settings.buildTimeoutMs;
-    const request = { app: app.id, appName: app.name, commit, env, timeoutMs };
-    const made: Pick<Release, 'imageId' | 'processes'> = { processes: {} };
+    const host = pickBuildHost(await listHosts(context), base?.builtOn);
+    const where = host === undefined ? {} : { host };
+    const request = { app: app.id, appName: app.name, commit, env, timeoutMs, ...where };
+    const made: Pick<Release, 'imageId' | 'processes' | 'builtOn'> = { processes: {} };
     for await (const output of context.builder.build(request, tar, signal)) {
       if ('line' in output) yield { type: 'line', text: output.line };
       else
         Object.assign(made, {
           imageId: output.result.image.id,
           processes: output.result.processes,
+          ...(output.result.host === undefined ? {} : { builtOn: output.result.host }),
         });
     }
     if (made.imageId === undefined || signal.aborted)

@@ -45,7 +45,14 @@ export interface Released {
 /** What a release holds, apart from who made it when. */
 export type Content = Pick<
   Release,
-  'imageId' | 'sealedEnv' | 'processes' | 'systemSpecs' | 'onePerHost' | 'commit'
+  | 'imageId'
+  | 'sealedEnv'
+  | 'processes'
+  | 'systemSpecs'
+  | 'onePerHost'
+  | 'copies'
+  | 'commit'
+  | 'builtOn'
 >;
 
 export interface Draft {
