@@ -47,10 +47,12 @@ after(() => platform.deleteApp(app));
 
 describe('the router of any machine', () => {
   test('answers for the API, and takes a push', async () => {
-    const made = await platform.push(app, files);
-    assert.equal(made.code, 0, made.stderr);
+    const folder = `/tmp/push-${app}`;
+    await first.must(`mkdir -p ${folder} && cd ${folder} && git init -q && gantry create ${app}`);
     // How long an image takes to the other machine is not asked here.
     await platform.gantry('scale', 'web=0', '-a', app);
+    const made = await platform.push(app, files);
+    assert.equal(made.code, 0, made.stderr);
     await waitFor('the API to answer there', async () => {
       const said = await first.sh(`${there} gantry apps`);
       return said.code === 0 && said.stdout.includes(app);
@@ -64,6 +66,25 @@ describe('the router of any machine', () => {
     );
     assert.equal(push.code, 0, push.stderr);
     assert.match(push.stderr, /v2 of anywhere was made/);
+  });
+
+  test('shows what an app says on both', async () => {
+    await platform.tryGantry('scale', 'web=2', '-a', app);
+    const isOnEach = async () => {
+      const all = await platform.gantryJson<JobView[]>('ps', '-a', app);
+      const up = all.filter(({ type, isHealthy }) => type === 'web' && isHealthy);
+      return new Set(up.map(({ host }) => host)).size === 2 && up;
+    };
+    const jobs = await waitFor('an instance on each machine', isOnEach, { timeoutMs: 300_000 });
+    const ask = `curl -sS -m 10 -H 'Host: ${app}.gantry.localhost' http://${second.address}/hello`;
+    const all = jobs.map(({ name }) => `${name} was asked for /hello`);
+    let log = '';
+    const isWhole = async () => {
+      await first.must(ask);
+      log = await first.must(`${there} gantry log -a ${app}`);
+      return all.every((line) => log.includes(line));
+    };
+    await waitFor('the log to have lines of both', isWhole, { seen: () => log });
   });
 
   test('is where a person may sit: terminals of one-offs on both machines', async () => {
@@ -83,23 +104,5 @@ describe('the router of any machine', () => {
       await terminal.shows('ended-7');
       assert.equal(await terminal.ends(), 0);
     }
-  });
-
-  test('shows what an app says on both', async () => {
-    await platform.gantry('scale', 'web=2', '-a', app);
-    const jobs = await waitFor('an instance on each machine', async () => {
-      const all = await platform.gantryJson<JobView[]>('ps', '-a', app);
-      const up = all.filter(({ type, isHealthy }) => type === 'web' && isHealthy);
-      return new Set(up.map(({ host }) => host)).size === 2 && up;
-    });
-    const ask = `curl -sS -m 10 -H 'Host: ${app}.gantry.localhost' http://${second.address}/hello`;
-    const all = jobs.map(({ name }) => `${name} was asked for /hello`);
-    let log = '';
-    const isWhole = async () => {
-      await first.must(ask);
-      log = await first.must(`${there} gantry log -a ${app}`);
-      return all.every((line) => log.includes(line));
-    };
-    await waitFor('the log to have lines of both', isWhole, { seen: () => log });
   });
 });
