@@ -10,7 +10,7 @@ import { systemRandom } from '#core/random';
 import { createRemoteStore, listAll } from '#layer0/store/client';
 import type { HostDetail, JobView } from '#layer1/controller/client';
 import { Bed } from './cluster/bed.ts';
-import { failuresOf, LoadApp, MixedLoad, requestsOf } from './cluster/load-app.ts';
+import { connectApi, failuresOf, LoadApp, MixedLoad, requestsOf } from './cluster/load-app.ts';
 import type { Machine } from './cluster/machine.ts';
 import { Platform } from './cluster/platform.ts';
 import { waitFor } from './cluster/wait.ts';
@@ -33,6 +33,55 @@ after(async () => {
 
 const runningOn = async (app: string) =>
   (await platform.gantryJson<JobView[]>('ps', '-a', app)).filter(({ state }) => state === 'up');
+
+describe('a singleton', () => {
+  const app = 'solo';
+  after(async () => {
+    await second.thaw();
+    for (const machine of [first, second])
+      await platform.tryGantry('host', 'tag', 'rm', bed.hostId(machine), 'role');
+    await platform.deleteApp(app);
+  });
+
+  test('ends on a machine whose daemon stands still before another one starts it', async (t) => {
+    const api = await connectApi(platform);
+    await platform.gantry('host', 'tag', 'set', id, 'role=solo');
+    await api.createApp({ name: app });
+    const constraints = [{ tag: 'role', operator: 'in' as const, values: ['solo'] }];
+    await api.changeApp(app, { placements: { worker: { count: 'singleton', constraints } } });
+    await api.scale(app, { worker: 1 });
+    const processes = { worker: { entrypoint: ['sleep', '1000000'] } };
+    await api.deploy(app, { image: 'gantry/stack:latest', processes });
+    await waitFor(
+      'it to run on the second machine',
+      async () => (await countOn(second, app)) === 1,
+      {
+        timeoutMs: 300_000,
+      },
+    );
+    await platform.gantry('host', 'tag', 'set', bed.hostId(first), 'role=solo');
+    await second.freeze({ container: 'gantry-host' });
+    let most = 0;
+    const moved = async () => {
+      const counts = await Promise.all([countOn(first, app), countOn(second, app)]);
+      most = Math.max(most, counts[0] + counts[1]);
+      return counts[0] === 1;
+    };
+    const since = performance.now();
+    await waitFor('it to run on the first machine', moved, { timeoutMs: 120_000, everyMs: 100 });
+    t.diagnostic(`elsewhere after ${Math.round((performance.now() - since) / 1000)} s`);
+    assert.equal(most, 1, 'never two at once');
+    await second.thaw();
+    await bed.untilAllUp();
+    assert.deepEqual([await countOn(first, app), await countOn(second, app)], [1, 0]);
+  });
+});
+
+/** Containers of the app that run on a machine. */
+async function countOn(machine: Machine, app: string): Promise<number> {
+  const { stdout } = await machine.sh(`docker ps -q --filter label=gantry.app-name=${app} | wc -l`);
+  return Number(stdout);
+}
 
 describe('a drain under traffic', () => {
   let app: LoadApp;
@@ -98,7 +147,7 @@ describe('a machine that died', () => {
   test('is refused when it comes back, and its log says why', async () => {
     // Somebody is expected: a machine that is alone listens to no other.
     await platform.gantry('host', 'join-token');
-    await second.powerOn();
+    await second.boot();
     const log = 'docker logs --since 5m gantry-host 2>&1';
     await waitFor('its log to say so', async () =>
       (await second.sh(log)).stdout.includes('membership.removed'),

@@ -10,7 +10,6 @@ import { newId } from '#core/ids';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
-import { aboutHost, type Host, hostKey } from '#layer0/host/wire';
 import { createMirror, listAll, type Mirror, type Store } from '#layer0/store/client';
 import {
   type Authority,
@@ -19,6 +18,7 @@ import {
   makeAuthority,
   makeRequest,
 } from './act/authority.ts';
+import { removeMember } from './act/remove-member.ts';
 import type { MembershipClient } from './client.ts';
 import { keepRemovedMs, keepTokenMs, maxTokens, resyncMs, tokenTtlMs } from './config.ts';
 import { planMembership, type Step } from './decide/plan.ts';
@@ -239,23 +239,7 @@ class StoredMembership implements Membership {
 
   async remove(hostId: string): Promise<void> {
     const { store, clock, log } = this.#deps;
-    const [member, host] = await Promise.all([
-      store.get<Member>(memberKey(hostId)),
-      store.get<Host>(hostKey(hostId)),
-    ]);
-    const name = host?.value.name ?? member?.value.name;
-    if (name === undefined)
-      throw membershipErrors.notMember(
-        `${hostId} is not removed: no member of this cluster has that id`,
-      );
-    const stone: Removed = { name, at: clock.now() };
-    // All at once: from here on it is no host, nobody speaks with it, and its jobs are given up.
-    const keys = [memberKey(hostId), hostKey(hostId), ...aboutHost(hostId)];
-    const operations = keys.map((key) => ({ delete: key }));
-    await store.txn({
-      compare: [],
-      operations: [...operations, { put: removedKey(hostId), value: stone }],
-    });
+    const name = await removeMember(store, hostId, clock.now());
     log.info({ host: hostId, name }, 'a machine was removed');
   }
 

@@ -12,6 +12,7 @@ import {
   type StateOptions,
 } from './fake.ts';
 import { ServiceDecider } from './service-scheduler.ts';
+import { hostClaimKey } from './wire.ts';
 
 /** `place job-1`, `create app-new`: with the host that each gets. */
 function decided(options: StateOptions): string[] {
@@ -53,4 +54,12 @@ test('apps are looked at by the priority of their formations, not as they came',
     'app-10 on h1',
     'app-1 on h1',
   ]);
+});
+
+test('the claim of a host that was taken out is forgotten, and no other', () => {
+  const state = aState({ hosts: [{ id: 'h1' }] });
+  for (const id of ['h1', 'h2'])
+    state.put({ key: hostClaimKey(id), value: { by: 'test' }, modRevision: 1 });
+  const steps = [...new ServiceDecider().decide(state, aContext())];
+  assert.deepEqual(steps, [{ kind: 'forget', claim: hostClaimKey('h2') }]);
 });

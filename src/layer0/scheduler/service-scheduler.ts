@@ -8,6 +8,7 @@ import { type PriorityRange, placePending } from './decide/place-pending.ts';
 import { PlanBoard } from './decide/plan-board.ts';
 import type { DecideContext, Later, Planning, Step } from './decide/steps.ts';
 import type { Decider } from './elected-scheduler.ts';
+import { hostClaimPrefix } from './wire.ts';
 
 export interface ServiceDecisions {
   diffFormations(state: ClusterState, app: string, planning: Planning): Iterable<Step>;
@@ -27,6 +28,7 @@ export class ServiceDecider implements Decider {
   #refusedAt = '';
   #lookedAt = '';
   #hostsSeen = '';
+  #areClaimsChecked = false;
   /** Apps to look at again: at a monotonic time, or when there is more room than `#stuckAt` knew. */
   readonly #soon = new Map<string, number>();
   readonly #stuck = new Set<string>();
@@ -51,8 +53,10 @@ export class ServiceDecider implements Decider {
     const hosts = hostsVersion(state, context);
     if (hosts !== this.#hostsSeen) {
       this.#hostsSeen = hosts;
+      this.#areClaimsChecked = false;
       state.markAllDirty();
     }
+    if (!this.#areClaimsChecked) yield* this.#forgetHosts(state);
     this.#lookedAt = `${hosts}/${state.capacityVersion}/${state.pendingVersion}`;
     const isWorthTrying = this.#refusedAt !== this.#lookedAt;
     let below = Number.POSITIVE_INFINITY;
@@ -84,6 +88,16 @@ export class ServiceDecider implements Decider {
     const lossMs = nextLossInMs(state, context);
     const nextMs = Math.min(lossMs ?? Number.POSITIVE_INFINITY, ...soon);
     return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs;
+  }
+
+  /** Claims of hosts that were taken out. */
+  *#forgetHosts(state: ClusterState): Generator<Step> {
+    const gone = [...state.claims.keys()].filter(
+      (key) =>
+        key.startsWith(hostClaimPrefix) && !state.hosts.has(key.slice(hostClaimPrefix.length)),
+    );
+    for (const claim of gone) yield { kind: 'forget', claim };
+    this.#areClaimsChecked = gone.length === 0;
   }
 
   /** Apps whose time has come, and those that waited for room when there may be some. */
