@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { RestoreResult } from './backup-api.ts';
 import { readBackup, writeBackup } from './backup-file.ts';
+import { createObserver } from './observe.ts';
 import { TestBed, testToken } from './test-bed.ts';
 import type { App, Event } from './wire.ts';
 
@@ -106,6 +107,18 @@ describe('the API', () => {
     assert.equal((await restore(file.slice(0, -20))).statusCode, 400);
     const { revision: after } = await bed.store.list('controller/');
     assert.equal(after.incarnation, before.incarnation);
+  });
+
+  test('leaves the leader idle until all that it sees is of the store that elected it', async () => {
+    const { store, clock } = bed;
+    const observer = createObserver({ store, clock, ...bed.observeDeps() });
+    await bed.finish(observer.ready);
+    const before = (await store.list('')).revision.incarnation;
+    assert.equal(observer.isOf(before), true);
+    const { incarnation } = await store.replaceAll([], []);
+    await bed.until('all of the view is new', async () => observer.isOf(incarnation));
+    assert.equal(observer.isOf(before), false);
+    observer.stop();
   });
 
   test('writes nothing that is under a lease, and no secret in clear', async () => {
