@@ -23,8 +23,8 @@ const limitMs = 120_000;
 const daemonLimitMs = 90_000;
 /** A daemon that starts may end once or twice, say when the engine is slow to answer it. */
 const mostEnds = 2;
-/** All machines, one after the other, each with an image to fetch. */
-const othersLimitMs = 1_800_000;
+/** Each of the other machines has an image to fetch, and a daemon that may have to be put back. */
+const othersLimitMs = 900_000;
 /** The controller ends every deployment by itself; a version that never gets healthy takes minutes, there and back. */
 const deploymentLimitMs = 900_000;
 

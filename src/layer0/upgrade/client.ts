@@ -14,13 +14,13 @@ export async function askForVersion(
   wish: Pick<Wanted, 'version' | 'image' | 'tag'>,
   clock: Clock,
 ): Promise<Wanted> {
-  const wanted: Wanted = { id: newId('upg'), ...wish, askedAt: clock.now() };
+  const wanted: Wanted = { ...wish, id: newId('upg'), askedAt: clock.now() };
   await store.txn({ compare: [], operations: [{ put: wantedKey, value: wanted }] });
   return wanted;
 }
 
 export interface UpgradeProgress {
-  /** Names of hosts that are alive and have another version. */
+  /** Names of hosts that are alive and have another version, or whose turn it is: without a daemon they are silent, too. */
   waiting: string[];
   /** Names of hosts that are silent and have another version: they follow when they are back. */
   silent: string[];
@@ -34,18 +34,20 @@ export async function readProgress(store: Store, wanted: Wanted): Promise<Upgrad
     listAll(store, hostAlivePrefix),
     store.get<Turn>(turnKey),
   ]);
-  const isAlive = new Set(alive.map(({ key }) => key.slice(hostAlivePrefix.length)));
+  const { upgrade, host = '', failure } = turn?.value ?? {};
+  const isOfThis = upgrade === wanted.id;
+  const isHeardOf = new Set([
+    ...alive.map(({ key }) => key.slice(hostAlivePrefix.length)),
+    ...(isOfThis && failure === undefined ? [host] : []),
+  ]);
   const behind = hosts
     .map(({ value }) => value)
     .filter(({ version }) => version !== wanted.version);
   const nameOf = (id: string) => hosts.find(({ value }) => value.id === id)?.value.name ?? id;
-  const { upgrade, host = '', failure } = turn?.value ?? {};
   return {
-    waiting: behind.filter(({ id }) => isAlive.has(id)).map(({ name }) => name),
-    silent: behind.filter(({ id }) => !isAlive.has(id)).map(({ name }) => name),
+    waiting: behind.filter(({ id }) => isHeardOf.has(id)).map(({ name }) => name),
+    silent: behind.filter(({ id }) => !isHeardOf.has(id)).map(({ name }) => name),
     failure:
-      upgrade === wanted.id && failure !== undefined
-        ? { host: nameOf(host), reason: failure }
-        : undefined,
+      isOfThis && failure !== undefined ? { host: nameOf(host), reason: failure } : undefined,
   };
 }
