@@ -11,10 +11,10 @@ import { connect } from 'node:tls';
 import { FakeClock } from '#core/fake-clock';
 import { createHttpClient } from '#core/http-client';
 import { createHttpServer, type HttpServer } from '#core/http-server';
-import { silentLog } from '#core/log';
+import { createLog, silentLog } from '#core/log';
 import { createMemoryStore } from '#layer0/store/fake';
 import { issueCertificate, makeAuthority, makeRequest } from './act/authority.ts';
-import { resyncMs, tokenTtlMs } from './config.ts';
+import { certificateDays, resyncMs, tokenTtlMs } from './config.ts';
 import { formatToken, parseToken } from './decide/token.ts';
 import { doorHeader, doorVersion } from './door-version.ts';
 import {
@@ -41,6 +41,8 @@ class Machine {
   port = 0;
   members: HttpServer = createHttpServer({ log: silentLog });
   membership!: Membership;
+  /** Lines of the log. */
+  readonly said: string[] = [];
 
   async start(): Promise<void> {
     this.home = await aFolder();
@@ -57,7 +59,7 @@ class Machine {
         servers: { members: this.members.server, strangers: strangers.server },
         clock: this.clock,
         random: () => 0.5,
-        log: silentLog,
+        log: createLog('test', 'info', { write: (line) => void this.said.push(line) }),
       },
       {
         clusterId: 'cluster-a',
@@ -178,6 +180,10 @@ describe('joining', () => {
     await assert.rejects(joined(token), /second is not let in: the join token was used already/);
     const unknown = formatToken({ ...parseToken(token), secret: 'guessed' });
     await assert.rejects(joined(unknown), /is not one of this cluster/);
+    const told = machine.said.filter((line) => line.includes('was not let in'));
+    assert.equal(told.length, 2);
+    for (const line of told) assert.match(line, /"from":"127\.0\.0\.1","name":"second"/);
+    assert.ok(!machine.said.join().includes('guessed'), 'a secret is in the log');
     const late = await machine.token();
     machine.clock.setWall(tokenTtlMs);
     await assert.rejects(joined(late), /has ended: they last an hour/);
@@ -287,6 +293,29 @@ describe('the peer door', () => {
     const client = createHttpClient({ baseUrl, dialAddress: loopback, ca, cert, key });
     await assert.rejects(client.json('GET', '/membership/members'), { code: 'core.unreachable' });
     client.close();
+    const told = machine.said.find((line) => line.includes('refused at the peer door')) ?? '';
+    assert.match(told, /127\.0\.0\.1.*its certificate does not count/);
+  });
+
+  test('refuses a member whose certificate has ended, and says so in the log', async () => {
+    const lifeMs = certificateDays * 86_400_000 - 2000;
+    const token = await machine.token();
+    // Made then, its certificate ends in two seconds.
+    machine.clock.setWall(-lifeMs);
+    const { peers } = await joined(token);
+    machine.clock.setWall(lifeMs);
+    await until(async () => {
+      const call = peers.client('host-first').json('GET', '/membership/members');
+      // Each try on a connection of its own.
+      call.finally(() => peers.close()).catch(() => undefined);
+      return call.then(
+        () => false,
+        ({ code }) => code === 'core.unreachable',
+      );
+    });
+    assert.ok(
+      machine.said.some((line) => /certificate does not count: CERT_HAS_EXPIRED/.test(line)),
+    );
   });
 
   test('shows a new certificate before the old one ends', async () => {
