@@ -31,6 +31,8 @@ export const dnsName = 'gantry-dns';
 export const etcdName = 'gantry-etcd';
 /** Replaces the two when nobody is at the machine. */
 export const replaceName = 'gantry-replace';
+/** The daemon's own; only taken away here. */
+export const registryName = 'gantry-registry';
 
 export function hostPlan(machine: Machine, image: string, version: string): ContainerPlan {
   return {

@@ -9,6 +9,7 @@ import {
   etcdName,
   hostName,
   openEngine,
+  registryName,
   removeContainer,
   replaceName,
 } from './containers.ts';
@@ -32,7 +33,7 @@ export async function down(home: string, { progress, person }: DownDeps): Promis
   // The daemon first: it would start again what is removed.
   await progress.step('stopping the host daemon', async () => {
     const engine = openEngine(machine);
-    for (const name of [replaceName, hostName, dnsName, etcdName])
+    for (const name of [replaceName, hostName, dnsName, etcdName, registryName])
       await removeContainer(engine, name);
     engine.close();
   });

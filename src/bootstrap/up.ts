@@ -131,12 +131,15 @@ async function startLayer0(
 
 /** Before the platform is deployed: its processes then find a daemon that is not older than they are on every machine. */
 async function upgradeOthers(
-  { system: tag, version }: PlatformImages,
-  { store }: Layer0,
+  { base, stack, system: tag, version }: PlatformImages,
+  { store, host }: Layer0,
   progress: Progress,
 ): Promise<void> {
-  const earlier = (await store.get<WantedVersion>(wantedKey))?.value;
   const image = await imageId(tag);
+  await keepImages(store, [await imageId(base), await imageId(stack), image]);
+  // From a registry each of them gets only the layers that it lacks.
+  await host.spreadImage(image);
+  const earlier = (await store.get<WantedVersion>(wantedKey))?.value;
   const isAsked = earlier?.version === version && earlier.image === image;
   const wanted =
     isAsked && (await readProgress(store, earlier)).failure === undefined
@@ -161,7 +164,6 @@ interface StartOptions {
 async function startSystemApp({ machine, images, layer0, progress }: StartOptions): Promise<void> {
   const { store, host } = layer0;
   const [image, stackImage] = [await imageId(images.system), await imageId(images.stack)];
-  await keepImages(store, [await imageId(images.base), stackImage, image]);
   const isThere = (await observe(store)).app !== undefined;
   // Taken for dead, a controller that is only about to lead again would have its formation replaced without any care.
   if (isThere && !(await isLed(store, 0)))

@@ -12,6 +12,9 @@ const electionTtlMs = 10_000;
 const deploySlackMs = 10_000;
 const deploySteadyMs = 1000;
 
+/** Images are no part of the simulation: each is on every machine. */
+const everywhere = { spreadImage: async () => [] };
+
 export class Deployments implements Component {
   readonly #observer: Observer;
   readonly #candidate: Candidate;
@@ -23,7 +26,7 @@ export class Deployments implements Component {
     const scheduler = createSchedulerClient({ store, clock });
     const settings = { deploySlackMs, deploySteadyMs, domain: 'gantry.localhost' };
     this.#candidate = new Candidate(
-      { ...own, ...settings, scheduler, observer: this.#observer },
+      { ...own, ...settings, scheduler, host: everywhere, observer: this.#observer },
       { identity: `controller-${identity}`, electionTtlMs },
     );
   }

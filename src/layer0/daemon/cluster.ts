@@ -23,7 +23,7 @@ import { createTunnels, type Tunnels } from '#layer0/tunnels/index';
 import type { DaemonConfig, DaemonDeps } from './index.ts';
 
 /** Until an archive begins to come: the engine may prepare all of it first. */
-const archiveTimeoutMs = 10 * 60_000;
+export const archiveTimeoutMs = 10 * 60_000;
 
 export interface Cluster {
   store: ServedStore;

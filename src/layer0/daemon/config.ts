@@ -52,7 +52,18 @@ export const daemonSettings = {
     min: 1,
     max: 65_535,
   }),
+  registryPort: numberSetting({
+    env: 'GANTRY_REGISTRY_PORT',
+    doc: 'Loopback port of the registry of images, where this machine has one; the next two lead to those of the cluster.',
+    fallback: 7444,
+    min: 1,
+    max: 65_533,
+  }),
 };
 
+/** Machines that have a registry. */
+export const registrySlots = 2;
+/** How often registries are compared with what is needed. */
+export const registryEveryMs = 60_000;
 /** How often images that nothing names are looked for. */
 export const collectEveryMs = 600_000;

@@ -97,7 +97,7 @@ export function createImageCollector({
 }
 
 /** An image whose name is not read is an image lost: any failed read ends the pass before anything is removed. */
-async function neededImages(store: Store, goneApp?: string): Promise<Set<string>> {
+export async function neededImages(store: Store, goneApp?: string): Promise<Set<string>> {
   const isGone = ({ app }: Job) => goneApp !== undefined && app === goneApp;
   const [kept, jobs, formations] = await Promise.all([
     store.list(keptImagePrefix),

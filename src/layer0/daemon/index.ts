@@ -30,7 +30,7 @@ import {
 } from '#layer0/host/index';
 import { type HostReport, memberReportSchema } from '#layer0/host/wire';
 import { registerImageRoutes } from '#layer0/images/http';
-import { createImages, type Images } from '#layer0/images/index';
+import type { Images } from '#layer0/images/index';
 import {
   membershipSettings,
   type Peers,
@@ -61,7 +61,6 @@ import {
   type Cluster,
   callsToOthers,
   createCluster,
-  fetchFromPeers,
   inspectAtPeers,
   othersOf,
   tunnelsOf,
@@ -69,8 +68,10 @@ import {
 import { daemonSettings } from './config.ts';
 import { DnsWatch } from './dns-watch.ts';
 import { createAppCollector, createImageCollector } from './housekeeping.ts';
+import { createDaemonImages } from './images.ts';
 import { reportMachine } from './machine-report.ts';
 import { reportMembers } from './members-report.ts';
+import type { RegistryKeeper } from './registry-keeper.ts';
 import { createDaemonUpgrade } from './replacement.ts';
 
 export { daemonSettings } from './config.ts';
@@ -106,6 +107,7 @@ interface Parts extends Cluster {
   tunnels: Tunnels;
   dnsTable: { start(): void | Promise<void>; stop(): Promise<void> };
   upgrade: Component;
+  registry: RegistryKeeper;
   /** What collects and what watches. */
   loops: Loop[];
 }
@@ -118,6 +120,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       server = createHttpServer({ log: deps.log });
       parts = await createParts(deps, config, server);
       registerRoutes(server, parts, { deps, config });
+      parts.registry.register(server);
       registerJoinRoute(parts.strangers, parts.membership);
       await parts.strangers.ready();
       await parts.network.start();
@@ -129,12 +132,14 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       for (const loop of parts.loops) loop.start();
       await listenUnix(server, apiSocketOf(config.home));
       await parts.membership.start();
+      await parts.registry.start();
       await parts.upgrade.start();
       deps.log.info({ host: config.hostId, version: config.version }, 'the host daemon is up');
     },
     /** What runs on this machine goes on running: only this process lets go. */
     async stop() {
       await parts?.upgrade.stop();
+      await parts?.registry.stop();
       await parts?.membership.stop();
       await server?.close();
       if (!parts) return;
@@ -190,12 +195,8 @@ async function createParts(
     },
     hostConfig,
   );
-  const images: Images = createImages({
-    runtime,
-    clock,
-    log: log('images'),
-    fetch: (image) => fetchFromPeers(peers, config.hostId, image),
-    buildNetwork: () => network.ensureBuildNetwork(),
+  const { images, registry } = createDaemonImages(deps, config, {
+    ...{ store, peers, runtime, network },
     containerOf: async (jobId) => (await host.streams.logFiles(jobId)).at(-1)?.containerId,
   });
   const scheduler = createScheduler(
@@ -233,8 +234,10 @@ async function createParts(
     createImageCollector(housekeeping),
   ];
   const upgrade = createDaemonUpgrade(deps, config, { store, images });
-  const parts = { runtime, discovery, network, images, host, scheduler, tunnels };
-  return { ...cluster, ...parts, dnsTable, upgrade, loops };
+  return {
+    ...{ ...cluster, runtime, registry, discovery, network, images },
+    ...{ host, scheduler, tunnels, dnsTable, upgrade, loops },
+  };
 }
 
 interface NetworkParts {
@@ -350,6 +353,7 @@ function statusOf(parts: Parts): Record<string, unknown> {
     ...parts.scheduler.status(),
     ...parts.network.status(),
     ...parts.images.status(),
+    ...parts.registry.status(),
     ...parts.upgrade.status(),
     ...parts.tunnels.status(),
     loops: parts.loops.map((loop) => loop.status()),

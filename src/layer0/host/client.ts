@@ -62,6 +62,8 @@ export interface HostClient {
   inspectImage(reference: string): Promise<Image>;
   listImages(): Promise<Image[]>;
   tagImage(id: string, reference: string): Promise<void>;
+  /** Sees to it that a second machine holds the image; the ids of the others that do, none when nobody else can. */
+  spreadImage(image: string): Promise<string[]>;
 
   /** AES-256-GCM under the cluster's key, bound to `context` (app id and name), as text. */
   seal(context: string, plain: string): Promise<string>;

@@ -38,6 +38,7 @@ export {
   type OwnContainer,
   type OwnContainers,
 } from './runtime/docker/own-containers.ts';
+export { createRegistryEngine } from './runtime/docker/registry-calls.ts';
 export type { Container, ContainerSpec, Runtime } from './runtime/runtime.ts';
 export { createSeal, loadSealKey, type Seal } from './seal.ts';
 export { createTenureBook } from './tenure.ts';

@@ -108,6 +108,12 @@ export class RemoteHost implements HostClient {
     return this.#http.json('GET', '/images');
   }
 
+  async spreadImage(image: string): Promise<string[]> {
+    const options = { body: { image }, timeoutMs: longCallMs };
+    const answer = await this.#http.json<{ hosts: string[] }>('POST', '/images/spread', options);
+    return answer.hosts;
+  }
+
   async tagImage(id: string, reference: string): Promise<void> {
     await this.#http.json('POST', '/images/tag', { body: { id, reference } });
   }

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import type { BuildOptions, CommitOptions, Image } from './wire.ts';
 
 export { imageErrors } from './errors.ts';
+export type { RegistryEngine } from './publish.ts';
 export { parseReference } from './reference.ts';
 
 export type BuildOutput = { line: string } | { image: Image };

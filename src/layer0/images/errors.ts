@@ -28,6 +28,11 @@ export const imageErrors = defineErrors('images', {
     retry: false,
     doc: 'The job to commit has no container on this machine: it never ran here, or was collected.',
   },
+  registry: {
+    status: 502,
+    retry: true,
+    doc: 'A registry of the cluster did not give or take an image; it is tried again. `docker logs gantry-registry` on that machine says more.',
+  },
   busy: {
     status: 429,
     retry: true,

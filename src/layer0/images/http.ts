@@ -18,6 +18,9 @@ const tags = ['images'];
 const inspectQuery = Type.Object({ reference: Type.String({ minLength: 1, maxLength: 255 }) });
 const tagBody = Type.Object({ id: Type.String(), reference: Type.String({ maxLength: 255 }) });
 const commitBody = Type.Object({ job: Type.String(), options: commitOptionsSchema });
+const imageBody = Type.Object({
+  image: Type.String({ maxLength: 255, description: 'Its id.' }),
+});
 const buildQuery = Type.Object({
   options: Type.String({ description: 'Build options as JSON: dockerfile, tag, limits.' }),
   host: Type.Optional(
@@ -51,6 +54,7 @@ export function registerImageRoutes(server: HttpServer, images: Images, deps: Im
   acceptTars(server);
   registerReads(server, images, deps);
   registerArchive(server, images);
+  registerCopies(server, images);
   registerBuild(server, images, deps);
   server.post(
     '/images/import',
@@ -145,6 +149,33 @@ function registerArchive(server: HttpServer, images: Images): void {
     },
     async (request, reply) =>
       reply.type('application/x-tar').send(await images.archive(request.query.reference)),
+  );
+}
+
+function registerCopies(server: HttpServer, images: Images): void {
+  server.post<{ Body: Static<typeof imageBody> }>(
+    '/images/ensure',
+    {
+      schema: {
+        summary: 'Bring an image here from another machine that has it',
+        tags,
+        body: imageBody,
+        response: { 200: Type.Object({ isHere: Type.Boolean() }) },
+      },
+    },
+    async (request) => ({ isHere: await images.ensure(request.body.image) }),
+  );
+  server.post<{ Body: Static<typeof imageBody> }>(
+    '/images/spread',
+    {
+      schema: {
+        summary: 'See to it that a second machine holds an image of this one',
+        tags,
+        body: imageBody,
+        response: { 200: Type.Object({ hosts: Type.Array(Type.String()) }) },
+      },
+    },
+    async (request) => ({ hosts: await images.spread(request.body.image) }),
   );
 }
 

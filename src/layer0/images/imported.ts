@@ -15,6 +15,11 @@ export function importMarks(image: Named, before: Named | undefined): string[] {
   return [markOf(image, '')];
 }
 
+/** What an image from a registry is called: a mark like that of one that was imported without a name. */
+export function pulledName(imageId: string): string {
+  return markOf({ id: imageId, tags: [] }, '');
+}
+
 /** Has the image come by an import, and no name but those it came with? */
 export function isImportedOnly(image: Named): boolean {
   const names = image.tags.filter((tag) => !isMark(tag));

@@ -9,9 +9,16 @@ import { createAdmission } from './admission.ts';
 import type { BuildOutput, ImageEngine } from './client.ts';
 import { imagesToCollect } from './decide/collect.ts';
 import { imageErrors } from './errors.ts';
-import { importMarks } from './imported.ts';
+import { importMarks, pulledName } from './imported.ts';
+import { publishImage, pullImage, type RegistryEngine } from './publish.ts';
+import type { Registry } from './registry.ts';
 import { SharedCalls } from './shared-calls.ts';
+import { type Others, spreadFromHolder, spreadImage } from './spread.ts';
 import type { BuildOptions, CommitOptions, Image } from './wire.ts';
+
+export { imagesToForget } from './decide/forget.ts';
+export { Registry } from './registry.ts';
+export type { Others } from './spread.ts';
 
 /** Builds at once: each has a memory limit of its own, and two keep two cores busy. */
 export const buildsAtOnce = 2;
@@ -30,8 +37,12 @@ export interface ImagesDeps {
   containerOf?(jobId: string): Promise<string | undefined>;
   /** The engine's network for RUN steps that ask for none. */
   buildNetwork?(): Promise<string>;
-  /** The archive of an image from another machine; undefined when none has it. */
+  /** Of the cluster; absent, or none in it, where a machine is alone. */
+  registries?: { list(): readonly Registry[]; engine: RegistryEngine };
+  /** The archive of an image from another machine; undefined when none has it. For what no registry has yet. */
   fetch?(imageId: string): Promise<Readable | undefined>;
+  /** The other machines, for `spread`; absent where there are none. */
+  others?: Others;
   /** A last look before an image is removed, e.g. at jobs placed here a moment ago. */
   isInUse?(imageId: string): boolean;
 }
@@ -46,6 +57,10 @@ export interface Images extends Component {
   archive(reference: string): Promise<Readable>;
   /** Brings an image here from another machine that has it; false when none does. Is it here already, nothing is done. */
   ensure(imageId: string): Promise<boolean>;
+  /** Sees to it that a second machine holds the image. The ids of the others that do; none when nobody else can. */
+  spread(imageId: string): Promise<string[]>;
+  /** Puts an image of this machine into the registries that lack it. The machines of those that have it now. */
+  publish(imageId: string): Promise<string[]>;
   /** Lines, then the image; waits for its turn. images.busy, images.buildFailed, core.aborted. */
   build(tar: Readable, options: BuildOptions, signal: AbortSignal): AsyncGenerator<BuildOutput>;
   commit(jobId: string, options: CommitOptions): Promise<Image>;
@@ -92,6 +107,13 @@ export function createImages(deps: ImagesDeps): Images {
       return runtime.save(image.tags[0] ?? image.id);
     },
     ensure: (imageId) => fetches.once(imageId, () => fetchImage(deps, imageId, see)),
+    publish: (imageId) => publish(deps, imageId),
+    async spread(imageId) {
+      if (deps.others && !(await runtime.image(imageId)))
+        return spreadFromHolder(deps.others, imageId);
+      const holders = await publish(deps, imageId);
+      return deps.others ? spreadImage(deps.others, imageId, { holders, log: deps.log }) : holders;
+    },
     async *build(tar, options, signal) {
       const stop = AbortSignal.any([signal, stopping.signal]);
       const leave = await admission.enter(stop);
@@ -131,12 +153,23 @@ async function importImages(runtime: ImageEngine, tar: Readable): Promise<Image[
   return loaded;
 }
 
+async function publish({ registries, log }: ImagesDeps, imageId: string): Promise<string[]> {
+  if (!registries) return [];
+  const holders = await publishImage(registries.list(), registries.engine, imageId, log);
+  return holders.map(({ host }) => host);
+}
+
 async function fetchImage(
-  { runtime, fetch, log }: ImagesDeps,
+  { runtime, registries, fetch, log }: ImagesDeps,
   imageId: string,
   see: (image: Image) => Image,
 ): Promise<boolean> {
   if (await runtime.image(imageId)) return true;
+  if (registries && (await pull(registries, imageId, log))) {
+    const image = await runtime.image(imageId);
+    if (image) see(image);
+    return image !== undefined;
+  }
   const archive = await fetch?.(imageId);
   if (!archive) return false;
   for (const image of await runtime.load(archive)) see(image);
@@ -146,6 +179,20 @@ async function fetchImage(
     'fetched an image from another machine',
   );
   return image !== undefined;
+}
+
+/** A registry that fails is no reason to go without: a machine that has the image may give it. */
+async function pull(
+  { list, engine }: NonNullable<ImagesDeps['registries']>,
+  imageId: string,
+  log: Log,
+): Promise<boolean> {
+  try {
+    return await pullImage(list(), engine, imageId, pulledName(imageId));
+  } catch (error) {
+    log.warn({ err: error, image: imageId }, 'no registry gave an image: a machine is asked');
+    return false;
+  }
 }
 
 /** One that cannot be removed does not keep the others: the next pass tries it again. */

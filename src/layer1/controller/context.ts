@@ -19,6 +19,7 @@ export type HostPort = Pick<
   | 'open'
   | 'importImages'
   | 'inspectImage'
+  | 'spreadImage'
   | 'attach'
   | 'exec'
   | 'execExitCode'

@@ -33,6 +33,27 @@ describe('a deployment', () => {
     );
   });
 
+  test('begins when the image is on a second machine, and not before', async () => {
+    await bed.deployShop();
+    const arrived = Promise.withResolvers<string[]>();
+    bed.host.spreadImage = () => arrived.promise;
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
+    for (let second = 0; second < 300; second++) await bed.clock.advance(1000);
+    const versions = (await bed.grid.jobs()).map(({ releaseVersion }) => releaseVersion);
+    assert.deepEqual(versions, [1]);
+    arrived.resolve(['host-2']);
+    await bed.untilDeployed('complete', 2);
+  });
+
+  test('begins where the daemon is of the version before, and knows nothing of second machines', async () => {
+    await bed.deployShop();
+    bed.host.spreadImage = async () => {
+      throw coreErrors.notFound('there is no POST /images/spread');
+    };
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
+    await bed.untilDeployed('complete', 2);
+  });
+
   test('replaces three instances without ever having fewer than three healthy', async () => {
     await bed.deployShop({ web: 3 });
     bed.grid.fewestHealthy = Number.POSITIVE_INFINITY;

@@ -206,11 +206,14 @@ export function anImage(reference: string): Image {
 
 export interface FakeHost extends HostPort {
   readonly signalled: string[];
+  /** Images that were asked to be on a second machine, in order. */
+  readonly spread: string[];
 }
 
 /** Seals by turning the text around in base 64: readable by this host only, and not the text itself. */
 export function createFakeHost(images: readonly string[] = []): FakeHost {
   const signalled: string[] = [];
+  const spread: string[] = [];
   const unscripted = (): AppError => coreErrors.internal('this host is not scripted for that');
   const encode = (text: string) =>
     Buffer.from(text).toString('base64').split('').reverse().join('');
@@ -218,6 +221,7 @@ export function createFakeHost(images: readonly string[] = []): FakeHost {
     Buffer.from(text.split('').reverse().join(''), 'base64').toString();
   return {
     signalled,
+    spread,
     seal: async (context, plain) => `v1.${encode(`${context}\n${plain}`)}`,
     open: async (context, sealed) => {
       const [bound, ...plain] = decode(sealed.slice(3)).split('\n');
@@ -230,6 +234,10 @@ export function createFakeHost(images: readonly string[] = []): FakeHost {
         .find(({ id, tags }) => id === reference || tags.includes(reference));
       if (!image) throw coreErrors.notFound(`there is no image ${reference}`);
       return image;
+    },
+    spreadImage: async (image) => {
+      spread.push(image);
+      return [];
     },
     importImages: async (tar) => {
       for await (const _chunk of tar);

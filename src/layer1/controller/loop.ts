@@ -9,13 +9,15 @@ import type { Leadership, Store } from '#layer0/store/client';
 import { collectApp, collectEvents, collectIdempotency, collectImageMarks } from './act/collect.ts';
 import { act } from './act/steps.ts';
 import { tellSuffixes } from './act/tell-suffixes.ts';
-import type { SchedulerPort } from './context.ts';
+import { ImageArrivals } from './arrivals.ts';
+import type { HostPort, SchedulerPort } from './context.ts';
 import { decideApp } from './decide/app.ts';
 import { JobEvents } from './job-events.ts';
 import type { Observer } from './observe.ts';
 import { Patience } from './patience.ts';
 import { Steadiness } from './steadiness.ts';
 import { isUnfinished, ReleaseCache, viewOf } from './view.ts';
+import type { Deployment } from './wire.ts';
 
 export const electionName = 'controller/deployments';
 const resyncMs = 10_000;
@@ -32,6 +34,7 @@ export interface LeaderDeps {
   store: Store;
   observer: Observer;
   scheduler: SchedulerPort;
+  host: Pick<HostPort, 'spreadImage'>;
   clock: Clock;
   random: Random;
   log: Log;
@@ -48,6 +51,7 @@ export class LeaderLoop {
   readonly #releases: ReleaseCache;
   readonly #patience: Patience;
   readonly #steadiness: Steadiness;
+  readonly #arrivals: ImageArrivals;
   readonly #jobEvents: JobEvents;
   readonly #loop: Loop;
   #dirty = new Set<string>();
@@ -64,6 +68,7 @@ export class LeaderLoop {
     this.#releases = new ReleaseCache(deps.store);
     this.#patience = new Patience(deps.clock);
     this.#steadiness = new Steadiness(deps.clock);
+    this.#arrivals = new ImageArrivals(deps, (app) => this.#changed(app));
     this.#jobEvents = new JobEvents({ ...deps, fence: leadership.fence });
     const { clock, random, log } = deps;
     const run = (signal: AbortSignal) => this.#pass(signal);
@@ -72,14 +77,16 @@ export class LeaderLoop {
 
   start(): void {
     this.#unlisten = this.#deps.observer.listen({
-      changed: (app) => {
-        if (app === undefined) this.#isAllDirty = true;
-        else this.#dirty.add(app);
-        this.#loop.trigger();
-      },
+      changed: (app) => this.#changed(app),
       jobChanged: (change) => this.#jobEvents.tell(change),
     });
     this.#loop.start();
+  }
+
+  #changed(app: string | undefined): void {
+    if (app === undefined) this.#isAllDirty = true;
+    else this.#dirty.add(app);
+    this.#loop.trigger();
   }
 
   async stop(): Promise<void> {
@@ -151,6 +158,7 @@ export class LeaderLoop {
         ...seen,
         deployments: this.#patience.adjust(seen.deployments),
         jobs: this.#steadiness.measure(id, seen.jobs),
+        ...((await this.#isImageThere(id, seen.deployments)) ? {} : { isImageOnItsWay: true }),
       };
       const { steps, againMs } = decideApp(view, this.#deps);
       if (steps.length === 0) {
@@ -173,6 +181,14 @@ export class LeaderLoop {
       }
     }
     return this.#again(id, 0);
+  }
+
+  /** Of the release that is to be rolled out next. */
+  async #isImageThere(app: string, deployments: readonly Deployment[]): Promise<boolean> {
+    const next = deployments.findLast(({ state }) => state === 'pending');
+    if (!next) return true;
+    const imageId = (await this.#releases.read(app, next.newRelease))?.imageId;
+    return imageId === undefined || this.#arrivals.isThere(next, imageId);
   }
 
   #again(id: string, ms: number): number {

@@ -53,6 +53,8 @@ export interface AppView {
   jobs: readonly SeenJob[];
   /** Of the current release and of those that unfinished deployments name. */
   releases: ReadonlyMap<string, ReleaseShape>;
+  /** The release that is to be rolled out next has an image that no second machine holds yet. */
+  isImageOnItsWay?: boolean;
   /** How many machines are alive. */
   hosts: number;
   now: number;

@@ -56,6 +56,7 @@ export function decideApp(view: AppView, options: DecideOptions): Decision {
   if (others.length > 0)
     return { steps: others.map((old) => supersede(old, newest?.newVersion ?? current)) };
   if (!newest) return { steps: settle(view) };
+  if (newest.state === 'pending' && view.isImageOnItsWay) return { steps: [] };
   if (newest.state === 'pending') return { steps: [{ type: 'begin', deployment: newest.id }] };
   const fallback = fallbackOf(view, newest, options.deploySteadyMs);
   if (fallback) return { steps: [{ type: 'note-fallback', deployment: newest.id, ...fallback }] };

@@ -18,6 +18,7 @@ export interface EngineCall {
   attempt: string;
   query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
+  headers?: Record<string, string>;
   /** A tar to send instead of a JSON body. */
   tar?: Readable;
   timeoutMs?: number;
@@ -153,7 +154,7 @@ function pathOf({ path, query = {} }: EngineCall): string {
 }
 
 function requestBody(call: EngineCall, mode: SendMode) {
-  const headers: Record<string, string | number> = { host: 'docker' };
+  const headers: Record<string, string | number> = { host: 'docker', ...call.headers };
   if (mode.kind === 'hijack') Object.assign(headers, { connection: 'Upgrade', upgrade: 'tcp' });
   if (call.tar) {
     headers['content-type'] = 'application/x-tar';
