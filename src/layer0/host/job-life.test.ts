@@ -260,6 +260,19 @@ describe('the life of a job', () => {
     assert.equal((await world.containers(job)).length, 1, 'its log can be read for a while');
     await world.clock.advance(keepDeadMs);
     assert.deepEqual(await world.containers(job), []);
+    assert.ok(!world.network.held.has(job.id), 'its address is free');
+  });
+
+  it('frees the address of what somebody removed that a restored store does not know', async () => {
+    const job = aJob();
+    await world.put(job);
+    await world.untilState(job, 'up');
+    await world.store.replaceAll([], []);
+    await world.clock.advance(60_000);
+    assert.ok(world.network.held.has(job.id), 'it runs and needs it');
+    const [container] = await world.containers(job);
+    await world.runtime.remove(container?.id ?? '');
+    await world.until('its address is free', () => !world.network.held.has(job.id));
   });
 
   it('ends what was deleted while nobody watched, in the same incarnation', async () => {

@@ -289,7 +289,11 @@ export class Agent {
       for (const id of answer.remove) {
         await runtime.remove(id);
         engine.forget(id);
-        if (view.intent === 'leave' && engine.of(jobId).length === 0) await network.release(jobId);
+      }
+      const hasLeft = view.intent === 'leave' && engine.of(jobId).length === 0;
+      if (hasLeft && !view.memory.isAddressFree) {
+        await network.release(jobId);
+        view.memory.isAddressFree = true;
       }
       nextAtMs = Math.min(nextAtMs, answer.nextAtMs ?? Infinity);
     }

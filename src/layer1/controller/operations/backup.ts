@@ -4,6 +4,7 @@
 import { hasCode } from '#core/errors';
 import { parser } from '#core/schema';
 import { hostReportSchema } from '#layer0/host/wire';
+import { formationPrefix } from '#layer0/scheduler/wire';
 import { type Compare, type Entry, listAll, listPages } from '#layer0/store/client';
 import { maxTxnOperations } from '#layer0/store/wire';
 import type { RestoreResult } from '../backup-api.ts';
@@ -12,7 +13,7 @@ import type { Context } from '../context.ts';
 import { planRestore, type RestoreMode } from '../decide/restore.ts';
 import { controllerErrors } from '../errors.ts';
 import { eventOperation } from '../events.ts';
-import { systemAppId, tokenPrefix } from '../wire.ts';
+import { appPrefix, systemAppId, tokenPrefix } from '../wire.ts';
 import { readReports } from './cluster.ts';
 
 /** How often a restore is planned anew because machines or tokens changed under it. */
@@ -70,7 +71,11 @@ export async function restore(
     const now = await listAll(context.store, '');
     const plan = planRestore(entries, now, mode);
     try {
-      const { incarnation } = await context.store.replaceAll(plan.entries, unchanged(now));
+      const revision = await context.store.replaceAll(plan.entries, unchanged(now));
+      // Whoever asks next is to be told of what is there now.
+      const { signal } = new AbortController();
+      await context.observer.caughtUp(revision, [appPrefix, formationPrefix], signal);
+      const { incarnation } = revision;
       const message = `the state of ${new Date(header.createdAt).toISOString()} was restored`;
       const event = { type: 'cluster.restored', object: 'cluster', message };
       await context.store.txn({ compare: [], operations: [eventOperation(event, context)] });
