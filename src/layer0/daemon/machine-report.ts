@@ -8,8 +8,8 @@ import { within } from '#core/within';
 import type { HostReport } from '#layer0/host/wire';
 import type { Store } from '#layer0/store/client';
 
-/** A store or an engine that has not answered by then hangs. */
-export const answerLimitMs = 2_000;
+/** A store or an engine that has not answered by then hangs; who waits for a daemon gives an answer of it 2 s. */
+export const answerLimitMs = 1_500;
 /** Failures in a row of a loop that are more than bad luck. */
 const failuresToTell = 3;
 /** Loops that a report names. */
