@@ -4,12 +4,6 @@
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '#core/clock';
-import { silentLog } from '#core/log';
-import { systemRandom } from '#core/random';
-import { hostKey } from '#layer0/host/wire';
-import { memberPrefix } from '#layer0/membership/wire';
-import { createRemoteStore } from '#layer0/store/client';
 import type { HostView } from '#layer1/controller/client';
 import { Machine, machinesFolder } from './machine.ts';
 import { checkout, Platform, theMachine } from './platform.ts';
@@ -44,6 +38,8 @@ export class Bed {
       if (kept.length < count - 1 && (await isUsable(platform, machine))) kept.push(machine);
       else await machine.destroy();
     }
+    // One that was destroyed may have had the controller.
+    await untilApiAnswers(platform);
     await forgetOthers(platform, kept);
     const made: Machine[] = [];
     while (kept.length + made.length < count - 1) made.push(await Bed.spare());
@@ -175,16 +171,5 @@ async function forgetOthers(platform: Platform, kept: readonly Machine[]): Promi
   const stay = new Set([platform.machine, ...kept].map(hostIdOf));
   const hosts = await platform.gantryJson<HostView[]>('host', 'list');
   const gone = hosts.filter(({ id }) => !stay.has(id));
-  if (gone.length === 0) return;
-  const baseUrl = `unix:${join(platform.machine.root, 'var/lib/gantry/run/host.sock')}`;
-  const log = silentLog;
-  const store = createRemoteStore({ baseUrl, clock: systemClock, random: systemRandom, log });
-  try {
-    for (const { id } of gone) {
-      const operations = [{ delete: hostKey(id) }, { delete: `${memberPrefix}${id}` }];
-      await store.txn({ compare: [], operations });
-    }
-  } finally {
-    await store.close();
-  }
+  for (const { id } of gone) await platform.gantry('host', 'remove', id, '--force');
 }

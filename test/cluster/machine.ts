@@ -15,6 +15,8 @@ const project = join(import.meta.dirname, '../..');
 /** Short and the same for this checkout: names of bridges and namespaces, beside those of other checkouts. */
 const prefix = `g${createHash('sha256').update(project).digest('hex').slice(0, 5)}`;
 const bridge = `${prefix}br`;
+/** How long what a command has printed may be on its way after its end. */
+const drainMs = 500;
 /** Takes all that is left of a disk. */
 const filler = '/var/filler';
 /** Where machines are kept, of this checkout and of others. */
@@ -280,10 +282,12 @@ export class Machine {
         child.stderr?.pipe(process.stdout, { end: false });
       }
       child.on('error', reject);
-      // A background process of the script may keep the pipes open: its exit is enough.
+      const settle = (code: number | null) => resolve({ ...output, code: code ?? -1 });
+      child.on('close', settle);
+      // A background process of the script may keep the pipes open: after its exit only what is in them is waited for.
       child.on('exit', (code) => {
         clearTimeout(timer);
-        setImmediate(() => resolve({ ...output, code: code ?? -1 }));
+        setTimeout(() => setImmediate(settle, code), drainMs);
       });
       // A command may end before it has read its input; its exit code says how it went.
       child.stdin?.on('error', ignoreAbsent);
