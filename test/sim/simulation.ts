@@ -37,7 +37,14 @@ export interface SimulationOptions {
   /** Two to five machines, and all that can happen between them. */
   isCluster?: boolean;
   /** Guards taken out, to show what they are for. */
-  without?: { decisions?: Partial<ServiceDecisions>; compares?: (compare: Compare) => boolean };
+  without?: {
+    decisions?: Partial<ServiceDecisions>;
+    compares?: (compare: Compare) => boolean;
+    /** What a restored store has of its own, so that nobody takes it for the one it was. */
+    incarnations?: true;
+    /** A stream of news that has a gap breaks. */
+    breaks?: true;
+  };
 }
 
 export interface SimulationResult {
@@ -75,10 +82,12 @@ export class Simulation {
   #broken: Broken | undefined;
   #backups: Backup[] = [];
   #restores = 0;
+  readonly #without: SimulationOptions['without'];
 
   constructor(seed: number, { onLine, without, isCluster = false }: SimulationOptions) {
     this.seed = seed;
     this.isCluster = isCluster;
+    this.#without = without;
     this.random = seededRandom(seed);
     this.#startMs = this.clock.monotonicMs();
     this.trace = new Trace(() => this.clock.monotonicMs() - this.#startMs, onLine);
@@ -86,6 +95,7 @@ export class Simulation {
     this.house = {
       serving: undefined,
       ...(without?.compares ? { ignores: without.compares } : {}),
+      ...(without?.breaks ? { losesNews: true } : {}),
     };
     this.#invariants = new Invariants(this, () => this.clock.monotonicMs());
     const world = this.#machineWorld(without?.decisions);
@@ -137,7 +147,10 @@ export class Simulation {
     const holder = this.machines.find(({ plan }) => plan.hasStore);
     holder?.kill();
     this.house.serving?.life.kill();
-    const incarnation = `inc-${this.seed}-${++this.#restores}`;
+    const isAnother = !this.#without?.incarnations;
+    const incarnation = isAnother
+      ? `inc-${this.seed}-${++this.#restores}`
+      : this.ledger.incarnation;
     this.ledger = this.#watched(KeptLedger.restored(backup, incarnation));
     this.#invariants.restored();
     if (holder) holder.boot();

@@ -31,6 +31,8 @@ export interface StoreHouse {
   serving: Serving | undefined;
   /** Compares that the store does not look at: a guard taken out, to show what it is for. */
   ignores?: (compare: Compare) => boolean;
+  /** A batch that is lost breaks no stream. */
+  losesNews?: boolean;
 }
 
 export interface Serving {
@@ -127,8 +129,10 @@ export class StoreDoor implements Store {
         if (this.#faults.stalls()) await this.#life.clock.sleep(this.#faults.delayMs());
         if (!(await this.#isHeard(serving, silenceMs))) throw silent(`watch ${prefix}`);
         await this.#life.awake();
+        const isLost = this.#faults.drops();
+        if (isLost && this.#house.losesNews) continue;
         yield batch;
-        if (this.#faults.drops()) throw away(`watch ${prefix}`);
+        if (isLost) throw away(`watch ${prefix}`);
       }
     } finally {
       deafen();
