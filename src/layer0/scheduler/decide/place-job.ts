@@ -41,7 +41,7 @@ function isComparedWithAll(demand: Demand): boolean {
  * groups do not crowd the same few hosts, and that schedulers at work at the same time seldom want the same one.
  */
 function sampleStart({ board, group, limits, peers }: Demand, rule: PlacementRule): number {
-  if (rule !== 'spread') return 0;
+  if (rule !== 'spread' && rule !== 'aside') return 0;
   const used = peers[0].size + peers[1].size;
   return (scatter(group) + used * limits.candidateHosts) % board.size;
 }

@@ -44,3 +44,14 @@ test('fewer packed jobs than hosts are no batch: the older one is first', () => 
   const hosts = [{ id: 'h1' }, { id: 'h2' }, { id: 'h3' }];
   assert.deepEqual(order({ hosts, jobs }), ['job-1', 'job-2']);
 });
+
+test('a one-off goes where most jobs are, which is where services go last', () => {
+  const waiting = { kind: 'ephemeral', type: 'run', app: 'app-other' } as const;
+  const jobs = [{ host: 'h2' }, { host: 'h2' }, { host: 'h1' }, waiting];
+  const state = aState({ hosts: [{ id: 'h1' }, { id: 'h2' }, { id: 'h3' }], jobs });
+  const planning = { board: new PlanBoard(state), context: aContext() };
+  assert.deepEqual(
+    [...placePending(state, 'ephemeral', planning)],
+    [{ kind: 'place', jobId: 'job-4', host: 'h2' }],
+  );
+});

@@ -63,9 +63,9 @@ function inOrder(jobs: Job[], board: PlanBoard): { job: Job; rule: PlacementRule
   return jobs
     .map((job) => {
       const isFilling = isBatch && job.placement === 'binpack';
-      return isFilling
-        ? { job, rule: 'fill' as const, size: sizeOf(job) }
-        : { job, rule: job.placement, size: 0 };
+      if (isFilling) return { job, rule: 'fill' as const, size: sizeOf(job) };
+      const isAside = job.kind === 'ephemeral' && job.placement === 'spread';
+      return { job, rule: isAside ? ('aside' as const) : job.placement, size: 0 };
     })
     .sort(
       ({ job: a, ...first }, { job: b, ...second }) =>

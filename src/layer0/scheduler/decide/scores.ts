@@ -6,7 +6,7 @@ import { type Demand, freeCpuMillis, freeMemoryBytes, peersBesides, peersOn } fr
 /** Lower is better. */
 export type Score = (demand: Demand, slot: number) => number;
 
-export type PlacementRule = Claimant['placement'] | 'fill';
+export type PlacementRule = Claimant['placement'] | 'fill' | 'aside';
 
 /** Steps of the share promised that a sample of many hosts is compared in. */
 const shareSteps = 16;
@@ -15,6 +15,7 @@ const shareSteps = 16;
 const tooBusyPercent = 90;
 
 const jobsThere: Score = ({ board }, slot) => board.jobs(slot);
+const jobsNotThere: Score = ({ board }, slot) => -board.jobs(slot);
 const isEmpty: Score = ({ board }, slot) => (board.jobs(slot) > 0 ? 0 : 1);
 const isTooBusy: Score = ({ board }, slot) =>
   (board.index.busyPercent[slot] ?? 0) >= tooBusyPercent ? 1 : 0;
@@ -72,6 +73,8 @@ const misfit: Score = (demand, slot) => {
 const rules: Record<PlacementRule | 'scatter', Score[]> = {
   spread: [peersOn, busyQuarter, jobsThere, sharePromised],
   scatter: [roughly],
+  // Where services want to be least, so that two schedulers at work at the same time seldom want the same host.
+  aside: [peersOn, busyQuarter, jobsNotThere],
   binpack: [isTooBusy, isEmpty, leftOver],
   fill: [isTooBusy, isEmpty, misfit],
 };
