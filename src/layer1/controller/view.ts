@@ -2,7 +2,7 @@
 
 import type { JobStatus } from '#layer0/host/wire';
 import { stateOf } from '#layer0/scheduler/client';
-import type { Job } from '#layer0/scheduler/wire';
+import type { Formation, Job } from '#layer0/scheduler/wire';
 import type { Store } from '#layer0/store/client';
 import type { AppView, ReleaseShape, SeenFormation, SeenJob } from './decide/app-view.ts';
 import { specsOf } from './decide/job-spec.ts';
@@ -74,17 +74,40 @@ export async function viewOf(app: App, { observer, releases, now }: ViewDeps): P
         onePerHost: types.filter(([, { isOnePerHost }]) => isOnePerHost).map(([type]) => type),
       };
     }),
-    jobs: countedJobs(observer.jobs(app.id)).map((job) => seenJob(job, observer.status(job.id))),
+    jobs: countedJobs(
+      observer.jobs(app.id),
+      observer.formations(app.id).map(({ value }) => value),
+    ).map((job) => seenJob(job, observer.status(job.id))),
     releases: shapes,
     hosts: observer.hostCount(),
     now,
   };
 }
 
-/** Without those that are there to take the place of another one that is there, too: the scheduler moves jobs by itself. */
-function countedJobs(jobs: readonly Job[]): Job[] {
+/**
+ * Without those that are there to take the place of another one, as long as there are more than the formation asks for: the
+ * scheduler moves jobs by itself.
+ */
+function countedJobs(jobs: readonly Job[], formations: readonly Formation[]): readonly Job[] {
   const wanted = new Set(jobs.flatMap(({ id, desired }) => (desired === 'up' ? [id] : [])));
-  return jobs.filter(({ replaces }) => replaces === undefined || !wanted.has(replaces.job));
+  const isSpare = ({ id, replaces }: Job) =>
+    wanted.has(id) && replaces !== undefined && wanted.has(replaces.job);
+  if (!jobs.some(isSpare)) return jobs;
+  const groupOf = ({ release, type }: Job) => `${release}/${type}`;
+  const tooMany = new Map<string, number>();
+  for (const job of jobs)
+    if (wanted.has(job.id)) tooMany.set(groupOf(job), (tooMany.get(groupOf(job)) ?? 0) + 1);
+  for (const { release, processes } of formations)
+    for (const [type, { quantity }] of Object.entries(processes)) {
+      const group = `${release}/${type}`;
+      tooMany.set(group, (tooMany.get(group) ?? 0) - quantity);
+    }
+  return jobs.filter((job) => {
+    const more = tooMany.get(groupOf(job)) ?? 0;
+    if (!isSpare(job) || more <= 0) return true;
+    tooMany.set(groupOf(job), more - 1);
+    return false;
+  });
 }
 
 export function isUnfinished({ state }: Deployment): boolean {

@@ -119,8 +119,14 @@ class AppDiff {
     const isAnyAway = this.#state.away.size > 0;
     const held = isAnyAway ? counted.filter(({ job }) => !this.#isOnLostHost(job)) : counted;
     const lost = isAnyAway ? counted.filter(({ job }) => this.#isOnLostHost(job)) : [];
-    if (held.length > process.quantity)
-      yield* this.#stopSurplus(formation, held, held.length - process.quantity);
+    if (held.length > process.quantity) {
+      // With those that were to take over: what is healthy stays, wherever it is.
+      const all = held.flatMap((known) => {
+        const spare = spares.get(known.job.id);
+        return spare ? [known, spare] : [known];
+      });
+      yield* this.#stopSurplus(formation, all, all.length - process.quantity);
+    }
     const missing = process.quantity - held.length - lost.length;
     for (let count = 0; count < missing; count++) yield this.#create(formation, type, process);
     // What is away and no longer asked for is told to stop, should it come back.
@@ -147,7 +153,7 @@ class AppDiff {
       const replaced = held.find(({ job }) => job.id === id);
       // Lost meanwhile, and given up: the replacement is one like any other from now on.
       if (!replaced) continue;
-      if (isPointless(spare, replaced)) {
+      if (isPointless(spare)) {
         yield this.#stop(formation, spare.job, 'its move is over');
         continue;
       }

@@ -92,16 +92,28 @@ test('a job without another place stays where it is and says why, and it is trie
   assert.deepEqual(decide(said), [], 'once is enough');
 });
 
-test('a drain that is over takes back what it began, and what was said about it', () => {
+test('a drain that is over takes back what it began, unless that is the better one, and what was said', () => {
   const hosts = [{ id: 'h1' }, { id: 'h2' }];
-  const jobs = [
-    { host: 'h1', status: up, moveReason: 'no room' },
-    { host: 'h2', status: up, ...forJob('job-1') },
-  ];
-  assert.deepEqual(decide({ hosts, formations: web(1), jobs }), [
+  const old = { host: 'h1', status: up, moveReason: 'no room' };
+  const spare = { host: 'h2', status: up, ...forJob('job-1') };
+  const left = (...jobs: NonNullable<StateOptions['jobs']>) =>
+    decide({ hosts, formations: web(1), jobs });
+  assert.deepEqual(left(old, spare), ['stop job-2']);
+  assert.deepEqual(left({ ...old, status: { isHealthy: false } }, spare), ['stop job-1']);
+  assert.deepEqual(left(old), ['note job-1: undefined']);
+  assert.deepEqual(decide({ hosts, formations: web(2), jobs: [old, spare] }), [
     'note job-1: undefined',
-    'stop job-2',
   ]);
+});
+
+test('fewer are wanted while one moves, and the replacement is the one that is not healthy', () => {
+  const jobs = [
+    { host: 'h1', status: up },
+    { host: 'h2', status: up },
+    { host: 'h2', ...forJob('job-1') },
+  ];
+  const given = { hosts: draining, formations: web(1), jobs };
+  assert.deepEqual(decide(given), ['stop job-3', 'stop job-1']);
 });
 
 test('a drained host that is then lost gets its job replaced once', () => {
@@ -125,17 +137,6 @@ test('a replacement on a host that is drained or away itself is none', () => {
       'create 3 on h3 for job-1',
     ]);
   }
-});
-
-test('fewer are wanted while one moves: never the healthy one for one that is not', () => {
-  const jobs = [
-    { host: 'h1', status: up },
-    { host: 'h2', status: up },
-    { host: 'h2', ...forJob('job-1') },
-  ];
-  assert.deepEqual(decide({ hosts: draining, formations: web(1), jobs }), ['stop job-1']);
-  const rest = jobs.slice(1);
-  assert.deepEqual(decide({ hosts: draining, formations: web(1), jobs: rest }), ['stop job-2']);
 });
 
 test('what runs on every host stays on one that is drained, and comes there too', () => {

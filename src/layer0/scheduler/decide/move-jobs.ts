@@ -24,21 +24,23 @@ export interface Group {
 export function groupJobs(present: KnownJob[]): Group {
   const isAnySpare = present.some(({ job }) => job.replaces !== undefined);
   if (!isAnySpare) return { present, spares: new Map(), counted: present };
-  const here = new Set(present.map(({ job }) => job.id));
+  const here = new Map(present.map((known) => [known.job.id, known]));
   const spares = new Map<string, KnownJob>();
   const counted: KnownJob[] = [];
   for (const known of present) {
-    const replaced = known.job.replaces?.job;
-    if (replaced === undefined || !here.has(replaced)) counted.push(known);
-    else spares.set(replaced, known);
+    const { job = '', because } = known.job.replaces ?? {};
+    const replaced = here.get(job);
+    // A drain that is over makes it one like any other: what is most useful stays.
+    const isMoving = because === 'rebalance' || replaced?.host?.isDraining === true;
+    if (replaced && isMoving) spares.set(job, known);
+    else counted.push(known);
   }
   return { present, spares, counted };
 }
 
-/** A replacement whose reason is over, or that cannot take over any more. */
-export function isPointless(spare: KnownJob, replaced: KnownJob): boolean {
-  if (spare.host?.isDraining === true || spare.host?.isAlive === false) return true;
-  return spare.job.replaces?.because === 'drain' && replaced.host?.isDraining !== true;
+/** A replacement that cannot take over any more. */
+export function isPointless({ host }: KnownJob): boolean {
+  return host?.isDraining === true || host?.isAlive === false;
 }
 
 /** Milliseconds until the replacement has been healthy for long enough; undefined while it is not healthy. */
