@@ -4,7 +4,13 @@
 import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
-import { hostAlivePrefix, type JobStatus, statusKey, statusPrefix } from '#layer0/host/wire';
+import {
+  hostAlivePrefix,
+  hostPrefix,
+  type JobStatus,
+  statusKey,
+  statusPrefix,
+} from '#layer0/host/wire';
 import { type Formation, formationPrefix, type Job, jobPrefix } from '#layer0/scheduler/wire';
 import {
   createMirror,
@@ -54,7 +60,10 @@ export interface Observer {
   jobs(app: string): Job[];
   allJobs(): Iterable<Job>;
   status(job: string): JobStatus | undefined;
+  /** Machines that are alive. */
   hostCount(): number;
+  /** Machines that belong to the cluster, those that are away too. */
+  machineCount(): number;
   /** Milliseconds since machines were seen to go, by host id; those that this process never saw are not in it. */
   silentFor(): ReadonlyMap<string, number>;
   listen(listener: ObserveListener): () => void;
@@ -78,6 +87,7 @@ class MirroredObserver implements Observer {
   readonly #jobs: Mirror<Job>;
   readonly #statuses: Mirror<JobStatus>;
   readonly #alive: Mirror<unknown>;
+  readonly #machines: Mirror<unknown>;
   /** Jobs by app, so that one app's view does not cost a walk over all. */
   readonly #jobsByApp = new Map<string, Set<string>>();
   readonly #lastStatus = new Map<string, JobStatus>();
@@ -117,6 +127,7 @@ class MirroredObserver implements Observer {
       this.#absences.see(new Set(keys.map((key) => key.slice(hostAlivePrefix.length))));
       this.#tell(undefined);
     });
+    this.#machines = follow<unknown>(hostPrefix, () => this.#tell(undefined));
     this.ready = Promise.all(this.#all().map(({ synced }) => synced)).then(() => undefined);
     this.ready.catch(() => undefined);
   }
@@ -168,6 +179,10 @@ class MirroredObserver implements Observer {
     return this.#alive.entries().size;
   }
 
+  machineCount(): number {
+    return this.#machines.entries().size;
+  }
+
   silentFor(): ReadonlyMap<string, number> {
     return this.#absences.silentFor();
   }
@@ -209,6 +224,7 @@ class MirroredObserver implements Observer {
       this.#jobs,
       this.#statuses,
       this.#alive,
+      this.#machines,
     ];
   }
 

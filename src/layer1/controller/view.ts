@@ -80,6 +80,7 @@ export async function viewOf(app: App, { observer, releases, now }: ViewDeps): P
     ).map((job) => seenJob(job, observer.status(job.id))),
     releases: shapes,
     hosts: observer.hostCount(),
+    machines: observer.machineCount(),
     now,
   };
 }

@@ -57,6 +57,8 @@ export interface AppView {
   isImageOnItsWay?: boolean;
   /** How many machines are alive. */
   hosts: number;
+  /** How many belong to the cluster: one that is away is no reason to want fewer copies, least of all here. */
+  machines: number;
   now: number;
 }
 
@@ -121,7 +123,7 @@ export function wantedOf(view: AppView, release: ReleaseShape): Record<string, n
   for (const [type, { isOnePerHost, isSingleton, copies = 1 }] of Object.entries(release.types)) {
     const asked = wanted[type] ?? 0;
     if (isOnePerHost || isSingleton) wanted[type] = Math.min(1, asked);
-    else if (asked > 0) wanted[type] = Math.max(asked, Math.min(copies, view.hosts));
+    else if (asked > 0) wanted[type] = Math.max(asked, Math.min(copies, view.machines));
   }
   return wanted;
 }

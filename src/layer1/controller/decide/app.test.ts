@@ -81,6 +81,7 @@ function aView(change: Partial<AppView> = {}): AppView {
     jobs: [aJob()],
     releases,
     hosts: 1,
+    machines: 1,
     now,
     ...change,
   };
@@ -98,15 +99,15 @@ describe('an app without a deployment', () => {
     ]);
   });
 
-  test('runs a type of the platform in as many copies as there are machines, up to its number', () => {
+  test('runs a type of the platform in as many copies as there are machines, away or not, up to its number', () => {
     const shape = aShape(1);
     const [web] = Object.values(shape.types);
     assert.ok(web);
     const types = { web: { ...web, copies: 2 } };
     const releases = new Map([['rel-1', { ...shape, types }]]);
-    const quantityOn = (hosts: number, web: number) => {
+    const quantityOn = (machines: number, web: number) => {
       const app = anApp({ quantities: { web } });
-      const [step] = decide(aView({ app, releases, hosts, formations: [] }));
+      const [step] = decide(aView({ app, releases, hosts: 1, machines, formations: [] }));
       return step?.type === 'scale' && step.quantities.web;
     };
     assert.deepEqual(
