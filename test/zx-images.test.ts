@@ -11,7 +11,7 @@ import { waitFor } from './cluster/wait.ts';
 
 const app = 'images';
 /** The registry's own port, and those that lead to the registries of the cluster. */
-const ports = { own: 7444, ways: [7445, 7446] };
+const ports = { own: 7450, ways: [7451, 7452] };
 
 let bed: Bed;
 let platform: Platform;

@@ -55,7 +55,7 @@ export const daemonSettings = {
   registryPort: numberSetting({
     env: 'GANTRY_REGISTRY_PORT',
     doc: 'Loopback port of the registry of images, where this machine has one; the next two lead to those of the cluster.',
-    fallback: 7444,
+    fallback: 7450,
     min: 1,
     max: 65_533,
   }),
