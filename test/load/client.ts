@@ -34,6 +34,8 @@ export interface LoadOptions {
   slowMs?: number;
   /** A sentence when the answer is not the right one. */
   verify?(answer: Answer): string | undefined;
+  /** Told of each failure with when its request began, by `performance.now()`. */
+  onFailure?(beganMs: number, message: string): void;
 }
 
 export interface Answer {
@@ -164,6 +166,7 @@ class RunningLoad implements Load {
       if (!(error instanceof Failure)) throw error;
       this.failed++;
       this.#failures[error.kind]++;
+      this.#options.onFailure?.(startMs, `${error.kind}: ${error.message}`);
       if (this.#examples.length < maxExamples)
         this.#examples.push(`${error.kind}: ${error.message}`);
     } finally {

@@ -1,4 +1,5 @@
-// `npm run soak -- NAME [--seeds N] [--first K]`, or `--list`: runs that are too long for every day. Each is a file beside this one.
+// `npm run soak -- NAME [--times N] [--first K]`, or `--list`: runs that are too long for every day. Each is a file beside this
+// one. `--seeds` is another word for `--times`.
 // Prints a summary and what failed; exits 1 when anything did.
 
 import { readdirSync } from 'node:fs';
@@ -7,7 +8,7 @@ import { parseArgs } from 'node:util';
 import type { Soak } from './soak.ts';
 
 /** Files beside the soaks that are none. */
-const support = ['run', 'soak'];
+const support = ['rounds', 'run', 'soak'];
 
 function soakNames(): string[] {
   return readdirSync(import.meta.dirname)
@@ -19,17 +20,23 @@ function soakNames(): string[] {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seeds: { type: 'string' }, first: { type: 'string' }, list: { type: 'boolean' } },
+  options: {
+    times: { type: 'string' },
+    seeds: { type: 'string' },
+    first: { type: 'string' },
+    list: { type: 'boolean' },
+  },
 });
 const [name = ''] = positionals;
 if (values.list || !soakNames().includes(name)) {
-  console.log(`npm run soak -- ${soakNames().join('|')} [--seeds N] [--first K]`);
+  console.log(`npm run soak -- ${soakNames().join('|')} [--times N] [--first K]`);
   process.exit(values.list ? 0 : 2);
 }
 const soak = (await import(join(import.meta.dirname, `${name}.ts`))) as Soak;
+const times = values.times ?? values.seeds;
 const startedAt = performance.now();
 const { played, failures, figures } = await soak.play({
-  count: values.seeds === undefined ? undefined : Number(values.seeds),
+  count: times === undefined ? undefined : Number(times),
   first: Number(values.first ?? 1),
 });
 const seconds = Math.round((performance.now() - startedAt) / 1000);
