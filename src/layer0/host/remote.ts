@@ -131,7 +131,7 @@ export class RemoteHost implements HostClient {
   }
 
   status(): Promise<Record<string, unknown>> {
-    return this.#http.json('GET', '/host/status');
+    return this.#http.json('GET', '/status');
   }
 
   metrics(): Promise<IncomingMessage> {
