@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { type ControllerClient, createControllerClient } from '#layer1/controller/client';
 import type { Deployment, ProcessType } from '#layer1/controller/wire';
 import { type Answer, type LoadOptions, type LoadReport, startLoad } from '../load/client.ts';
+import type { Machine } from './machine.ts';
 import type { Platform } from './platform.ts';
 import { waitFor } from './wait.ts';
 
-/** The management API, from outside of the machine, with the token that script/up made. */
-export async function connectApi({ machine }: Platform): Promise<ControllerClient> {
+/** The management API, from outside of the machine, with the token that script/up made; at another machine's router if said. */
+export async function connectApi(
+  { machine }: Platform,
+  at: Pick<Machine, 'address'> = machine,
+): Promise<ControllerClient> {
   const path = join(machine.root, 'root/.config/gantry/config.json');
   const config = JSON.parse(await readFile(path, 'utf8')) as {
     clusters: Record<string, { token: string }>;
@@ -17,7 +21,7 @@ export async function connectApi({ machine }: Platform): Promise<ControllerClien
   const token = config.clusters['gantry.localhost']?.token ?? '';
   return createControllerClient({
     baseUrl: 'http://api.gantry.localhost',
-    dialAddress: machine.address,
+    dialAddress: at.address,
     token,
   });
 }
