@@ -1,9 +1,11 @@
-// What is left of three machines when one loses its power, its cable or its daemon? Requests to what is there go on, what was lost is back, and nothing is double afterwards. More of it, at random: `npm run soak -- failures`.
+// What is left of three machines when one loses its power, its cable or its daemon, or all lose their power? Requests to what is
+// there go on, what was lost is back, and nothing is double afterwards. More of it, at random: `npm run soak -- failures`.
 
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import {
   fillsDisk,
   hangsEngine,
+  losesAll,
   losesDaemon,
   losesLink,
   losesMachine,
@@ -46,4 +48,10 @@ describe('three machines', () => {
 
   test('the one with the store without power: nothing is decided, all runs and is routed to', () =>
     losesStoreHost(trial));
+
+  test('all without power, and one late: everything is back without a person, 3 times of 3', async () => {
+    await losesAll(trial, [machine(0), machine(1), machine(2)]);
+    await losesAll(trial, [machine(2), machine(1), machine(0)]);
+    await losesAll(trial, [machine(1), machine(0), machine(2)]);
+  });
 });

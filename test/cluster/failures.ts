@@ -332,6 +332,24 @@ export async function pauses(trial: Trial, count: number): Promise<void> {
   assert.deepEqual(await trial.places(), before);
 }
 
+/** All power is gone and comes back in this order, the last one late: everything is there without a person. */
+export async function losesAll(trial: Trial, order: readonly Machine[]): Promise<void> {
+  await Promise.all(order.map((machine) => machine.powerOff()));
+  const [late, ...early] = order.toReversed();
+  for (const machine of early.reverse()) await machine.boot();
+  if (late !== trial.first) {
+    await trial.bed.platform.untilAnswers(trial.app.name);
+    await trial.untilReplaced(early);
+  }
+  await late?.boot();
+  await trial.untilSettled();
+  for (const machine of order) await untilAnswersAt(trial, machine);
+  const backMs = performance.now();
+  const { requests } = trial.traffic;
+  await waitFor('the traffic to go on', () => trial.traffic.requests > requests + 500);
+  trial.assertNoneFailed(order, backMs);
+}
+
 /** A machine whose disk is full: what it runs goes on, what it is given waits and says why, others are unharmed. */
 export async function fillsDisk(trial: Trial, victim: Machine): Promise<void> {
   await limps(trial, victim, {
@@ -406,6 +424,13 @@ async function untilDoctorSays(trial: Trial, victim: Machine, says: RegExp): Pro
   };
   const options = { timeoutMs: replacedMs, everyMs: 500, seen: () => seen };
   await waitFor(`gantry doctor to name ${victim.name} with ${says}`, isSaid, options);
+}
+
+/** The app answers at a machine's own router. */
+async function untilAnswersAt(trial: Trial, machine: Machine): Promise<void> {
+  const curl = `curl -s -m 5 -o /dev/null -w '%{http_code}' -H 'Host: ${trial.app.name}.gantry.localhost'`;
+  const answers = async () => (await machine.sh(`${curl} http://127.0.0.1/`)).stdout === '200';
+  await waitFor(`${trial.app.name} to answer at ${machine.name}`, answers);
 }
 
 /** The length of a failure is what it is about: nothing is waited for. */
