@@ -7,6 +7,7 @@ import type { Images } from '#layer0/images/index';
 import type { Store } from '#layer0/store/client';
 import type { Wanted } from '#layer0/upgrade/client';
 import { createUpgrade } from '#layer0/upgrade/index';
+import { holdPlace } from './hold-place.ts';
 import type { DaemonConfig, DaemonDeps } from './index.ts';
 
 const hostName = 'gantry-host';
@@ -29,7 +30,7 @@ export function createDaemonUpgrade(
       async startReplacement(wanted) {
         const engine = createOwnContainers({ socketPath: config.engineSocket, clock });
         try {
-          await start(engine, { ...config, wanted });
+          await start(engine, { ...config, wanted, hold: () => holdPlace(store, config.hostId) });
         } finally {
           engine.close();
         }
@@ -44,9 +45,12 @@ interface Asked {
   home: string;
   clusterId: string;
   wanted: Wanted;
+  /** Called right before the new daemon takes over. */
+  hold(): Promise<void>;
 }
 
-async function start(engine: OwnContainers, { home, clusterId, wanted }: Asked): Promise<void> {
+async function start(engine: OwnContainers, asked: Asked): Promise<void> {
+  const { home, clusterId, wanted } = asked;
   const upgradeLabel = 'gantry.upgrade';
   const seen = await engine.find(replaceName);
   if (seen?.isRunning && seen.labels[upgradeLabel] === wanted.id) return;
@@ -66,5 +70,6 @@ async function start(engine: OwnContainers, { home, clusterId, wanted }: Asked):
     // Files of the folder belong to others than root.
     capabilities: ['DAC_OVERRIDE'],
   });
+  await asked.hold();
   await engine.start(replaceName);
 }
