@@ -293,7 +293,10 @@ class HostAgent implements Host {
   #unknown(): UnknownContainers {
     const names = [...this.#agent.workers()]
       .filter(({ view }) => view.intent === 'leave')
-      .flatMap((worker) => this.#engine.of(worker.jobId).map(({ name }) => name));
+      .flatMap((worker) => this.#engine.of(worker.jobId))
+      // One that has ended is collected by itself.
+      .filter(({ state }) => state === 'running')
+      .map(({ name }) => name);
     return { count: names.length, names: names.sort().slice(0, maxUnknownNamed) };
   }
 
