@@ -48,6 +48,7 @@ test('script/down removes all that Gantry made and nothing else', async () => {
   const prune = skipped.map((path) => `-path ${path}`).join(' -o ');
   const files = `find / -xdev \\( ${prune} \\) -prune -o -iname '*gantry*' -print`;
   assert.deepEqual(await list(files), []);
+  assert.equal((await machine.sh('ls /run/gantry')).code, 2);
   assert.equal(await machine.must('cat /root/.config/other/file'), 'kept\n');
   const same = await machine.must(`docker inspect -f '{{.Id}} {{.State.StartedAt}}' ${container}`);
   assert.equal(same, id);

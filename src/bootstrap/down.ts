@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fenceFolder } from '#layer0/host/index';
 import { removeFirewall, removeOverlay } from '#layer0/network/index';
 import { run } from './command.ts';
 import {
@@ -49,7 +50,7 @@ export async function down(home: string, { progress, person }: DownDeps): Promis
   await progress.step('removing firewall rules and files', async () => {
     await removeFirewall(machine.clusterId);
     await removeOverlay(machine.clusterId);
-    await rm(home, { recursive: true, force: true });
+    for (const folder of [home, fenceFolder]) await rm(folder, { recursive: true, force: true });
     await removeCommand();
     await forgetMachine(person);
     await rm(join(person.home, '.cache/gantry'), { recursive: true, force: true });
