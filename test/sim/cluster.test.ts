@@ -59,11 +59,6 @@ test('without the grace, a pause moves jobs', async () => {
   assert.match(message, /was stopped|are asked for/);
 });
 
-test('without an incarnation of its own, a restored store is taken for the one it was', async () => {
-  const message = await failureWithout({ incarnations: true });
-  assert.match(message, /a restored store is no reason|is used twice|not settled after/);
-});
-
 test('without a break in a stream that has a gap, a cluster does not settle', async () => {
   const message = await failureWithout({ breaks: true });
   assert.match(message, /not settled after/);

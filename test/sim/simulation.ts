@@ -40,8 +40,6 @@ export interface SimulationOptions {
   without?: {
     decisions?: Partial<ServiceDecisions>;
     compares?: (compare: Compare) => boolean;
-    /** What a restored store has of its own, so that nobody takes it for the one it was. */
-    incarnations?: true;
     /** A stream of news that has a gap breaks. */
     breaks?: true;
   };
@@ -82,12 +80,10 @@ export class Simulation {
   #broken: Broken | undefined;
   #backups: Backup[] = [];
   #restores = 0;
-  readonly #without: SimulationOptions['without'];
 
   constructor(seed: number, { onLine, without, isCluster = false }: SimulationOptions) {
     this.seed = seed;
     this.isCluster = isCluster;
-    this.#without = without;
     this.random = seededRandom(seed);
     this.#startMs = this.clock.monotonicMs();
     this.trace = new Trace(() => this.clock.monotonicMs() - this.#startMs, onLine);
@@ -147,10 +143,7 @@ export class Simulation {
     const holder = this.machines.find(({ plan }) => plan.hasStore);
     holder?.kill();
     this.house.serving?.life.kill();
-    const isAnother = !this.#without?.incarnations;
-    const incarnation = isAnother
-      ? `inc-${this.seed}-${++this.#restores}`
-      : this.ledger.incarnation;
+    const incarnation = `inc-${this.seed}-${++this.#restores}`;
     this.ledger = this.#watched(KeptLedger.restored(backup, incarnation));
     this.#invariants.restored();
     if (holder) holder.boot();
