@@ -135,9 +135,12 @@ describe('a machine that died', () => {
       (await bed.hosts()).map((host) => host.id),
       [bed.hostId(first)],
     );
-    await waitFor('its records to be gone', async () => (await namesOf(id)).length === 0, {
-      seen: () => namesOf(id),
-    });
+    let left: string[] = [];
+    const isGone = async () => {
+      left = await namesOf(id);
+      return left.length === 0;
+    };
+    await waitFor('its records to be gone', isGone, { seen: () => left });
     const devices = await first.must(
       `ip -d link | grep -c vxlan || true; bridge fdb | grep -c ${second.address} || true`,
     );

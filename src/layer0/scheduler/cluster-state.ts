@@ -368,5 +368,6 @@ export class ClusterState {
     this.hosts.delete(host.id);
     this.away.delete(host);
     this.index.leave(host);
+    this.hostsVersion++;
   }
 }

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
 import {
   aContext,
   aFormation,
+  aJob,
   aProcess,
   aSpec,
   aState,
@@ -12,7 +14,7 @@ import {
   type StateOptions,
 } from './fake.ts';
 import { ServiceDecider } from './service-scheduler.ts';
-import { hostClaimKey } from './wire.ts';
+import { hostClaimKey, jobKey } from './wire.ts';
 
 /** `place job-1`, `create app-new`: with the host that each gets. */
 function decided(options: StateOptions): string[] {
@@ -62,4 +64,18 @@ test('the claim of a host that was taken out is forgotten, and no other', () => 
     state.put({ key: hostClaimKey(id), value: { by: 'test' }, modRevision: 1 });
   const steps = [...new ServiceDecider().decide(state, aContext())];
   assert.deepEqual(steps, [{ kind: 'forget', claim: hostClaimKey('h2') }]);
+});
+
+test('the claim of a host that was taken out is forgotten when its last job is gone', () => {
+  const state = aState({ hosts: [{ id: 'h1' }, { id: 'h2' }] });
+  const job = aJob({ id: 'job-1', host: 'h2', desired: 'down' });
+  state.put({ key: jobKey(job.id), value: job, modRevision: 1 });
+  state.put({ key: hostClaimKey('h2'), value: { by: 'test' }, modRevision: 1 });
+  const decider = new ServiceDecider();
+  const forgotten = () =>
+    [...decider.decide(state, aContext())].filter(({ kind }) => kind === 'forget');
+  for (const key of [`${hostAlivePrefix}h2`, hostKey('h2')]) state.delete(key);
+  assert.deepEqual(forgotten(), [], 'a commit about its job compares it');
+  state.delete(jobKey(job.id));
+  assert.deepEqual(forgotten(), [{ kind: 'forget', claim: hostClaimKey('h2') }]);
 });
