@@ -29,8 +29,8 @@ export class Bed {
     this.machines = [platform.machine, ...further];
   }
 
-  /** A cluster of exactly so many machines. What a file does to one it undoes; one that it left broken is replaced
-  here. */ static async of(count: number): Promise<Bed> {
+  /** A cluster of exactly so many machines. A file undoes what it does; a machine that it left broken is replaced. */
+  static async of(count: number): Promise<Bed> {
     const platform = Platform.connect();
     await untilApiAnswers(platform);
     const kept: Machine[] = [];
