@@ -20,7 +20,8 @@ interface Turn {
 /** A HAProxy that is measured: where it listens, and whose CPU time counts. */
 interface Measured {
   port: number;
-  pid: number;
+  /** Asked for each turn: a reload gives HAProxy another worker. */
+  pid(): number;
 }
 
 interface Case {
@@ -49,7 +50,7 @@ export async function run({ tiny }: { tiny: boolean }): Promise<BenchResult[]> {
     ...{ createdAt: 1, metadata: {} },
   });
   await harness.answers('shop.test');
-  const ours = { port: harness.port, pid: routerWorker(harness) };
+  const ours = { port: harness.port, pid: () => routerWorker(harness) };
   const bare = await startPeer(harness, bareRules, instances.port);
   const same = await startPeer(harness, sameRules, instances.port);
   const cases: Case[] = [
@@ -147,10 +148,12 @@ ${rules === sameRules ? '  retry-on conn-failure empty-response\n' : ''}  server
   child.stdout.resume();
   const answers = () => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.ok);
   await waitFor('the peer', answers);
-  return { port, pid: Number(child.pid), stop: () => child.kill('SIGKILL') };
+  return { port, pid: () => Number(child.pid), stop: () => child.kill('SIGKILL') };
 }
 
-async function turn({ port, pid }: Measured, each: Case, seconds: number): Promise<Turn> {
+async function turn(measured: Measured, each: Case, seconds: number): Promise<Turn> {
+  const { port } = measured;
+  const pid = measured.pid();
   const before = cpuMicros(pid);
   const load = ['-t1', '-c32', `-d${seconds}s`, '-H', 'Host: shop.test', ...(each.load ?? [])];
   const url = `http://127.0.0.1:${port}${each.path ?? '/'}`;
