@@ -199,7 +199,7 @@ export class Invariants {
       throw new Broken(`${job.id} was stopped although only ${left.length} others are there`);
     if (!this.#isHealthy(job)) return;
     const sick = left.find((one) => !this.#isHealthy(one) && !this.#isFresh(one) && one.host);
-    if (sick && !this.#isFresh(job) && !this.#isAway(job))
+    if (sick && !this.#isAway(job))
       throw new Broken(`${job.id} is healthy and was stopped, ${sick.id} is not and stays`);
   }
 

@@ -47,6 +47,8 @@ export interface KnownJob {
   host: KnownHost | undefined;
   modRevision: number;
   status: JobStatus | undefined;
+  /** Of the status. */
+  statusRevision: number | undefined;
   /** Monotonic time since when its attempt is seen up and healthy without a break. */
   healthySince: number | undefined;
 }
@@ -97,6 +99,8 @@ export class ClusterState {
   readonly #jobsByApp = new Map<string, Set<KnownJob>>();
   readonly #formationsByApp = new Map<string, Set<KnownFormation>>();
   readonly #statuses = new Map<string, JobStatus>();
+  /** Of statuses whose job is not known: the others have it there. */
+  readonly #earlyRevisions = new Map<string, number>();
   readonly #specs = new SharedSpecs();
   readonly #now: () => number;
 
@@ -115,7 +119,8 @@ export class ClusterState {
 
   put({ key, value, modRevision }: StateEntry): void {
     if (key.startsWith(jobPrefix)) this.#putJob(key.slice(jobPrefix.length), value, modRevision);
-    else if (key.startsWith(statusPrefix)) this.#putStatus(key.slice(statusPrefix.length), value);
+    else if (key.startsWith(statusPrefix))
+      this.#putStatus(key.slice(statusPrefix.length), value, modRevision);
     else if (key.startsWith(formationPrefix)) this.#putFormation(key, value, modRevision);
     else if (key.startsWith(appClaimPrefix) || key.startsWith(hostClaimPrefix)) {
       this.claims.set(key, { claim: value as Claim, modRevision });
@@ -133,7 +138,7 @@ export class ClusterState {
   delete(key: string): void {
     if (key.startsWith(jobPrefix)) this.#deleteJob(key.slice(jobPrefix.length));
     else if (key.startsWith(statusPrefix))
-      this.#putStatus(key.slice(statusPrefix.length), undefined);
+      this.#putStatus(key.slice(statusPrefix.length), undefined, undefined);
     else if (key.startsWith(formationPrefix)) this.#deleteFormation(key);
     else if (key.startsWith(hostAlivePrefix))
       this.#setAlive(key.slice(hostAlivePrefix.length), false);
@@ -203,8 +208,11 @@ export class ClusterState {
       this.#specs.leave(before.job);
     }
     const status = this.#statuses.get(id);
+    const statusRevision = before ? before.statusRevision : this.#earlyRevisions.get(id);
+    this.#earlyRevisions.delete(id);
     const healthySince = before?.healthySince;
-    const known = { job, group, host: undefined, modRevision, status, healthySince };
+    const seen = { status, statusRevision, healthySince };
+    const known = { job, group, host: undefined, modRevision, ...seen };
     this.jobs.set(id, known);
     this.#noteHealth(known, before?.status);
     this.#enter(known);
@@ -223,14 +231,18 @@ export class ClusterState {
     this.#leave(known);
     this.#specs.leave(known.job);
     this.jobs.delete(id);
+    if (known.statusRevision !== undefined) this.#earlyRevisions.set(id, known.statusRevision);
     this.capacityVersion++;
   }
 
-  #putStatus(id: string, value: unknown): void {
+  #putStatus(id: string, value: unknown, modRevision: number | undefined): void {
     const status = value as JobStatus | undefined;
     if (status) this.#statuses.set(id, status);
     else this.#statuses.delete(id);
     const known = this.jobs.get(id);
+    if (known) known.statusRevision = modRevision;
+    else if (modRevision === undefined) this.#earlyRevisions.delete(id);
+    else this.#earlyRevisions.set(id, modRevision);
     if (!known) return;
     const hasEnded = isEnded(known.job, status);
     const before = known.status;

@@ -99,6 +99,7 @@ class TxnDraft {
       case 'stop':
         this.#claimApp(this.#rewrite(step.jobId, { desired: 'down' }).app);
         this.#restOn(step);
+        if (step.isAsSeen) this.#restOnStatus(this.#known(step.jobId));
         break;
       case 'remove':
         this.#remove(step);
@@ -180,6 +181,12 @@ class TxnDraft {
       else this.#compare({ key: formation, is: 'absent' });
     }
     for (const key of absent) this.#compare({ key, is: 'absent' });
+  }
+
+  #restOnStatus({ job, statusRevision }: KnownJob): void {
+    const key = statusKey(job.id);
+    if (statusRevision === undefined) this.#compare({ key, is: 'absent' });
+    else this.#compare({ key, modRevision: statusRevision });
   }
 
   #claimApp(app: string): void {

@@ -6,6 +6,7 @@ import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { seededRandom } from '#core/random';
 import type { Host } from '#layer0/host/wire';
+import type { Store, WatchOptions } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
 import { createSchedulerClient, hasEnded } from './client.ts';
 import { aFormation, aHost, aProcess, aSpec, aStatus, gigabyte } from './fake.ts';
@@ -18,7 +19,8 @@ async function aCluster(t: TestContext, hosts: Host[] = [aHost()]) {
   const store = createMemoryStore({ clock, random });
   let jobs = 0;
   const newJobId = () => `job-${++jobs}`;
-  const deps = { store, clock, random, log: silentLog };
+  const lateNews = { ms: 0 };
+  const deps = { store: hearing(store, clock, lateNews), clock, random, log: silentLog };
   const scheduler = createScheduler({ ...deps, identity: 'h1', newJobId });
   const client = createSchedulerClient({ store, clock, newJobId });
   const put = (key: string, value: unknown) =>
@@ -34,7 +36,20 @@ async function aCluster(t: TestContext, hosts: Host[] = [aHost()]) {
   });
   const readJobs = async () =>
     (await store.list<Job>('scheduler/jobs/')).entries.map(({ value }) => value);
-  return { clock, store, scheduler, client, put, readJobs, deps };
+  return { clock, store, scheduler, client, put, readJobs, deps, lateNews };
+}
+
+/** The same store, where what hosts say is heard late. */
+function hearing(store: Store, clock: FakeClock, late: { ms: number }): Store {
+  const watch: Store['watch'] = async function* <T>(prefix: string, options: WatchOptions) {
+    for await (const batch of store.watch<T>(prefix, options)) {
+      if (prefix === 'host' && late.ms > 0) await clock.sleep(late.ms);
+      yield batch;
+    }
+  };
+  return new Proxy(store, {
+    get: (of, name: keyof Store) => (name === 'watch' ? watch : of[name].bind(of)),
+  });
 }
 
 test('a daemon that comes back from a crash leads again at once, and no other daemon does', async (t) => {
@@ -76,6 +91,27 @@ test('scaling down stops the surplus, and its records go once the host says down
   assert.deepEqual(
     (await readJobs()).map(({ index }) => index),
     [1],
+  );
+});
+
+test('a job that became healthy unseen is not the one that is stopped', async (t) => {
+  const { clock, client, put, readJobs, lateNews } = await aCluster(t);
+  await client.putFormation(aFormation({ processes: { web: aProcess({ quantity: 2 }) } }));
+  await clock.advance(100);
+  const [older, newer] = (await readJobs()).sort((a, b) => a.index - b.index);
+  const say = (job: Job | undefined, isHealthy: boolean) =>
+    put(`host/status/${job?.id}`, aStatus({ jobId: job?.id ?? '', isHealthy }));
+  await say(older, false);
+  await say(newer, false);
+  await clock.advance(100);
+  lateNews.ms = 5000;
+  await say(newer, true);
+  await client.putFormation(aFormation());
+  await clock.advance(20_000);
+  const stopped = (await readJobs()).filter(({ desired }) => desired === 'down');
+  assert.deepEqual(
+    stopped.map(({ id }) => id),
+    [older?.id],
   );
 });
 

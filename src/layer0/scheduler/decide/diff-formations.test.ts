@@ -59,6 +59,24 @@ test('surplus goes placeless first, then unhealthy, then newest', () => {
   assert.deepEqual(steps(1), ['remove job-4', 'stop job-2', 'stop job-3']);
 });
 
+test('who goes while another one that is not healthy stays must be as it was seen', () => {
+  const sick = { host: 'h1', status: { isHealthy: false } };
+  const asSeen = (jobs: StateOptions['jobs'] = []) =>
+    diff({ hosts: h1, formations: web(1), jobs }).map(
+      (step) => step.kind === 'stop' && step.isAsSeen === true,
+    );
+  assert.deepEqual(asSeen([sick, sick]), [true]);
+  assert.deepEqual(asSeen([sick, { host: 'h1' }]), [true], 'not started');
+  assert.deepEqual(asSeen([sick, { host: 'h1', status: {} }]), [false], 'a healthy one stays');
+  assert.deepEqual(
+    asSeen([
+      { host: 'h1', status: {} },
+      { host: 'h1', status: {} },
+    ]),
+    [false],
+  );
+});
+
 test('a record goes only when its host has said that the job ended', () => {
   const jobs = [{ host: 'h1', desired: 'down', status: { state: 'stopping' } } as const];
   assert.deepEqual(diff({ hosts: h1, jobs }), []);

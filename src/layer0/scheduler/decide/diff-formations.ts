@@ -15,7 +15,7 @@ import type { DecideContext, Later, NewJob, Planning, Step } from './steps.ts';
 const hostAliveKey = (id: string) => `${hostAlivePrefix}${id}`;
 
 type CreateStep = Step & { kind: 'create' };
-type StopStep = Step & { kind: 'stop' | 'remove' };
+type EndStep = Step & { kind: 'stop' | 'remove' };
 type Process = Formation['processes'][string];
 
 export function* diffFormations(
@@ -204,8 +204,14 @@ class AppDiff {
   }
 
   *#stopSurplus(formation: Formation, jobs: KnownJob[], count: number): Generator<Step> {
-    for (const { job } of [...jobs].sort(leastUsefulFirst).slice(0, count))
-      yield this.#stop(formation, job, 'more than asked for');
+    const sorted = [...jobs].sort(leastUsefulFirst);
+    // While one that is not healthy stays, who goes instead must not have become healthy unseen.
+    const isSickLeft = sorted.slice(count).some((known) => !isSeenHealthy(known));
+    for (const known of sorted.slice(0, count)) {
+      const step = this.#stop(formation, known.job, 'more than asked for');
+      const isAsSeen = step.kind === 'stop' && isSickLeft && !isSeenHealthy(known);
+      yield isAsSeen ? { ...step, isAsSeen } : step;
+    }
   }
 
   /** The new one first, and only where there is a place: the old one may still be running. */
@@ -249,7 +255,7 @@ class AppDiff {
     return { kind: 'create', job: { ...job, index }, formation: key };
   }
 
-  #stop(formation: Formation, job: Job, because: string): StopStep {
+  #stop(formation: Formation, job: Job, because: string): EndStep {
     return stop(job, formationKey(this.#app, formation.release), because);
   }
 
@@ -276,7 +282,7 @@ class AppDiff {
 }
 
 /** A job without a place has nothing to stop: its record goes at once. */
-function stop(job: Job, formation: string, because: string): StopStep {
+function stop(job: Job, formation: string, because: string): EndStep {
   if (job.host === undefined) return { kind: 'remove', jobId: job.id, because };
   return { kind: 'stop', jobId: job.id, formation, because };
 }
@@ -329,6 +335,10 @@ function usefulness({ job, host, status }: KnownJob): number {
   if (status?.state !== 'up') return 1;
   if (!status.isHealthy) return 2;
   return host?.isDraining ? 3 : 4;
+}
+
+function isSeenHealthy({ status }: KnownJob): boolean {
+  return status?.state === 'up' && status.isHealthy;
 }
 
 function byAge(a: Job, b: Job): number {

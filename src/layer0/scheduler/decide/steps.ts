@@ -15,10 +15,20 @@ export type Step =
   | { kind: 'place'; jobId: string; host: string }
   | { kind: 'explain'; jobId: string; pendingReason: string }
   | { kind: 'note'; jobId: string; moveReason: string | undefined }
-  | { kind: 'stop'; jobId: string; formation: string; because: string; absent?: string[] }
+  | StopStep
   | { kind: 'remove'; jobId: string; because: string; formation?: string; absent?: string[] }
   | { kind: 'forget'; claim: string }
   | { kind: 'settle'; app: string };
+
+export interface StopStep {
+  kind: 'stop';
+  jobId: string;
+  formation: string;
+  because: string;
+  absent?: string[];
+  /** It goes because of what its status is: that must be its status still. */
+  isAsSeen?: boolean;
+}
 
 /** What a decision may know besides the cluster's state. */
 export interface DecideContext {
