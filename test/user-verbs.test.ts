@@ -129,7 +129,10 @@ describe('the processes', () => {
   test('and releases, rollouts and places of the app are shown alike to people and programs', async () => {
     const info = await json<AppView & { jobs: JobView[] }>('info');
     assert.equal(info.currentVersion, 2);
-    assert.match(await gantry('info'), /^Release +v2, .*Set limits of web$/m);
+    assert.equal((await gantry('priority', 'high')).trim(), `${name}: high`);
+    const shown = await gantry('info');
+    assert.match(shown, /^Release +v2, .*Set limits of web$/m);
+    assert.match(shown, /^Priority +high$/m);
     assert.match(await gantry('release'), /^v2 +current .*\nv1 +earlier /m);
     assert.match(await gantry('release', 'show', 'v2'), /^State +current$/m);
     const [newest] = await json<Deployment[]>('deployment');

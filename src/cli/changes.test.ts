@@ -388,6 +388,16 @@ test('strategy sends the name and the size of a batch, and refuses what is none'
     assert.equal((await home.gantry(['strategy', wrong, '-a', 'shop'])).code, 2);
 });
 
+test('priority sends the word, and refuses what is none', async () => {
+  api.on('PATCH /apps/shop', { ...app, priority: 'high' });
+  const { stdout } = await home.gantry(['priority', 'high', '-a', 'shop']);
+  assert.equal(stdout, 'shop: high\n');
+  assert.deepEqual(api.bodies('PATCH /apps/shop').at(-1), { priority: 'high' });
+  const wrong = await home.gantry(['priority', '7', '-a', 'shop']);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /7 is no priority: there are low, normal, high/);
+});
+
 test('certificate remove names the domain', async () => {
   api.on('DELETE /certificates/a.example.com', {});
   const { stdout } = await home.gantry(['certificate', 'remove', 'a.example.com']);

@@ -31,6 +31,7 @@ export const loaders: Readonly<Record<CommandName, () => Promise<Command>>> = {
   'release rollback': async () => (await import('./commands/release.ts')).rollBack,
   deployment: async () => (await import('./commands/deployment.ts')).listDeployments,
   'deployment show': async () => (await import('./commands/deployment.ts')).showDeployment,
+  priority: async () => (await import('./commands/priority.ts')).priority,
   strategy: async () => (await import('./commands/strategy.ts')).strategy,
   certificate: async () => (await import('./commands/certificate.ts')).listCertificates,
   'certificate remove': async () => (await import('./commands/certificate.ts')).removeCertificate,

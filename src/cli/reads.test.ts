@@ -379,6 +379,7 @@ worker  one at once
     text: 'shop: in-batches=2\n',
     json: { strategy: app.strategy, batchSize: app.batchSize },
   },
+  { words: ['priority', '-a', 'shop'], text: 'shop: normal\n', json: { priority: 'normal' } },
   {
     words: ['certificate'],
     text: `DOMAIN            ENDS
@@ -435,6 +436,7 @@ Processes  web: 1 of 2 up
              worker.1 pending: no host has 99 GiB free
 Rollout    in batches of 2
 Limits     web: memory 1 GiB, 0.5 cpu, 512 pids
+Priority   normal
 Created    3 d ago (2025-12-30 03:00:00Z)
 Id         app-1
 `,

@@ -50,6 +50,7 @@ const candidates: [string[], string[]][] = [
   [['kill', '-a', 'shop', 'web.1', '-s', 'K'], ['KILL']],
   [['log', '-a', 'shop', '-i', ''], ['web.1']],
   [['strategy', 'in'], ['in-batches=']],
+  [['priority', 'h'], ['high']],
   [
     ['route', 'remove', '-a', 'shop', ''],
     ['3432', 'a.example.com/api'],

@@ -155,6 +155,7 @@ const sources: Readonly<Record<string, Ask>> = {
   'route remove': routePlaces,
   'token revoke': tokenNames,
   'certificate remove': certificateDomains,
+  priority: async () => ['low', 'normal', 'high'],
   strategy: async () => ['one-by-one', 'all-at-once', 'in-batches='],
 };
 

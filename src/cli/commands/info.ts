@@ -32,6 +32,7 @@ export async function showApp(call: Call): Promise<undefined> {
     ...processFacts(quantities, jobs),
     ['Rollout', app.strategy === 'in-batches' ? `in batches of ${app.batchSize}` : app.strategy],
     ...limitFacts(app),
+    ['Priority', app.isSystem ? 'before all others' : (app.priority ?? 'normal')],
     ['Created', `${agoText(app.createdAt, now)} (${dateText(app.createdAt)})`],
     ['Id', app.id],
   ]);

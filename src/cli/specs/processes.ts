@@ -132,6 +132,18 @@ export const processCommands = [
     examples: ['gantry placement clear web'],
   },
   {
+    name: 'priority',
+    group: 'Processes',
+    summary: 'Set whose processes get a place first; without an argument, show it',
+    usage: '[low | normal | high]',
+    takes: [0, 1],
+    app: 'found',
+    isRead: true,
+    details:
+      'Of the processes that wait for a place, those of an app of high priority get theirs first, then\nnormal, then low: after the loss of a machine, say, when not all have room on the others. It\ncounts at once for what waits. Nothing that runs is stopped or moved for it.',
+    examples: ['gantry priority', 'gantry priority high -a shop'],
+  },
+  {
     name: 'limit',
     aliases: ['limits', 'limit:list'],
     group: 'Processes',

@@ -93,6 +93,9 @@ class TxnDraft {
       case 'explain':
         this.#rewrite(step.jobId, { pendingReason: step.pendingReason });
         break;
+      case 'rank':
+        this.#rank(step);
+        break;
       case 'note':
         this.#note(step);
         break;
@@ -131,6 +134,13 @@ class TxnDraft {
     this.#claimHost(host);
     // That no other of its kind has a place is true of the app, not of one host.
     if (job.isSingleton) this.#claimApp(job.app);
+  }
+
+  /** What was decided about the job before it in this transaction goes first; the next one ranks it. */
+  #rank({ jobId, priority, formation }: Step & { kind: 'rank' }): void {
+    if (this.#operations.has(jobKey(jobId))) return;
+    this.#rewrite(jobId, { priority });
+    this.#restOn({ formation });
   }
 
   #note({ jobId, moveReason }: Step & { kind: 'note' }): void {

@@ -131,6 +131,29 @@ test('a job larger than every host waits, says why, and is placed when a larger 
   assert.equal(placed.pendingReason, undefined);
 });
 
+test('a priority that is given while all wait decides who gets the next place', async (t) => {
+  const { clock, client, put, readJobs } = await aCluster(t);
+  const spec = aSpec({ resources: { memoryBytes: 8 * gigabyte, cpuMillis: 100, pids: 10 } });
+  const [first, second] = ['first', 'second'].map((name) =>
+    aFormation({ app: `app-${name}`, appName: name, processes: { web: aProcess({ spec }) } }),
+  );
+  assert.ok(first && second);
+  await client.putFormation(first);
+  await clock.advance(100);
+  await client.putFormation(second);
+  await clock.advance(100);
+  await client.putFormation({ ...second, priority: 100 });
+  await clock.advance(100);
+  await put('hosts/h2', aHost({ id: 'h2', memoryBytes: 10 * gigabyte }));
+  await put('host/alive/h2', {});
+  await clock.advance(100);
+  const placed = (await readJobs()).filter(({ host }) => host !== undefined);
+  assert.deepEqual(
+    placed.map(({ appName, priority }) => [appName, priority]),
+    [['second', 100]],
+  );
+});
+
 const oneOff = {
   app: 'app-shop',
   appName: 'shop',

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { pino } from 'pino';
 import { coreErrors } from '#core/errors';
-import { jobKey } from '#layer0/scheduler/wire';
+import { type Formation, formationPrefix, jobKey } from '#layer0/scheduler/wire';
 import type { Route } from '#layer1/router/wire';
 import { collectApp, collectImageMarks } from './act/collect.ts';
 import type { AppView, Check, CreatedToken, FormationView, Released, ReleaseView } from './api.ts';
@@ -104,6 +104,7 @@ describe('an app', () => {
       ['DELETE', '/apps/platform', undefined],
       ['POST', '/apps/platform/deploy', { image: 'acme/shop:1' }],
       ['PATCH', '/apps/platform/env', { set: { A: '1' } }],
+      ['PATCH', '/apps/platform', { priority: 'low' }],
       ['POST', '/apps/platform/jobs', { command: ['sh'] }],
     ] as const)
       assert.equal(await refused(method, url, body), 'controller.systemApp');
@@ -120,6 +121,7 @@ describe('hostile input', () => {
       ['POST', '/apps', { name: '../etc' }],
       ['POST', '/apps', { name: 'a'.repeat(31) }],
       ['POST', '/apps', { name: 'ok', isSystem: true }],
+      ['PATCH', '/apps/shop', { priority: 'highest' }],
       ['POST', '/apps', { name: 'ok', batchSize: 0 }],
       ['POST', '/apps', []],
       ['GET', '/apps/%2e%2e%2fetc', undefined],
@@ -264,6 +266,15 @@ describe('releases', () => {
     await bed.untilDeployed('complete', 2);
     const job = (await bed.grid.jobs()).find(({ releaseVersion }) => releaseVersion === 2);
     assert.deepEqual(job?.spec.resources, { memoryBytes: 67_108_864, cpuMillis: 1000, pids: 512 });
+  });
+
+  test('are not made for a priority: what is wanted has it at once', async () => {
+    await bed.deployShop();
+    await bed.ok('PATCH', '/apps/shop', { priority: 'high' });
+    const ranks = async () =>
+      (await bed.store.list<Formation>(formationPrefix)).entries.map(({ value }) => value.priority);
+    await bed.until('a formation with it', async () => (await ranks()).includes(100));
+    assert.equal((await bed.deployments()).length, 1);
   });
 
   test('are deployed once for one Idempotency-Key', async () => {

@@ -10,6 +10,7 @@ import {
   deploymentStrategies,
   maxQuantity,
   placementSchema,
+  priorities,
   processTypeSchema,
   strict,
   tokenSchema,
@@ -35,6 +36,7 @@ export const changeAppSchema = Type.Object(
   {
     strategy: Type.Optional(oneOf(...deploymentStrategies)),
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    priority: Type.Optional(oneOf(...priorities)),
     limits: Type.Optional(
       Type.Record(Type.String({ pattern: processTypePattern }), Type.Partial(limitsSchema), {
         ...strict,

@@ -70,6 +70,7 @@ export async function viewOf(app: App, { observer, releases, now }: ViewDeps): P
       return {
         release: value.release,
         version: value.releaseVersion,
+        priority: value.priority,
         quantities: Object.fromEntries(types.map(([type, { quantity }]) => [type, quantity])),
         onePerHost: types.filter(([, { isOnePerHost }]) => isOnePerHost).map(([type]) => type),
       };

@@ -57,6 +57,8 @@ export const keptImageKey = (imageId: string) => `${keptImagePrefix}${imageId}`;
 
 export const deploymentStrategies = ['one-by-one', 'all-at-once', 'in-batches'] as const;
 
+export const priorities = ['low', 'normal', 'high'] as const;
+
 /** What `images/kept/<image id>` holds. A mark with `keptFor` is not the controller's, and stays. */
 export interface KeptMark {
   at?: number;
@@ -100,6 +102,8 @@ export const appSchema = Type.Object({
     Type.Object({ memoryBytes: Type.Integer(), cpuMillis: Type.Integer(), pids: Type.Integer() }),
   ),
   placements: Type.Optional(Type.Record(Type.String(), placementSchema)),
+  /** Whose processes get a place first; unsaid: normal. */
+  priority: Type.Optional(oneOf(...priorities)),
   isSystem: Type.Boolean(),
   /** Set by a delete: jobs, routes, network, images and records go, then the app itself. */
   isDeleting: Type.Boolean(),

@@ -46,6 +46,18 @@ test('what is missing is created under the lowest free numbers', () => {
   ]);
 });
 
+test('what waits gets the priority that its app has now; what has a place keeps the one it got it with', () => {
+  const formations = [aFormation({ priority: 7, processes: { web: aProcess({ quantity: 2 }) } })];
+  const jobs = [{ host: 'h1' }, { pendingReason: 'no room' }];
+  const rank = {
+    kind: 'rank',
+    jobId: 'job-2',
+    priority: 7,
+    formation: formationKey('app-shop', 'rel-1'),
+  };
+  assert.deepEqual(diff({ hosts: h1, formations, jobs }), [rank]);
+});
+
 test('surplus goes placeless first, then unhealthy, then newest', () => {
   const jobs = [
     { host: 'h1', createdAt: 1, status: {} },

@@ -114,6 +114,7 @@ class AppDiff {
   *bringTo(formation: Formation, type: string, process: Process): Generator<Step> {
     const group = `${this.#app}/${formation.release}/${type}`;
     const present = this.#wanted.get(group) ?? [];
+    yield* this.#rankWaiting(formation, present);
     if (process.isOnePerHost) return yield* this.#bringToEveryHost(formation, type, process);
     const { counted, spares } = groupJobs(present);
     const isAnyAway = this.#state.away.size > 0;
@@ -137,6 +138,14 @@ class AppDiff {
       else yield* this.#replaceLost(formation, process, job);
     }
     if (held.length <= process.quantity) yield* this.#move(formation, process, { held, spares });
+  }
+
+  /** A priority counts when a job is placed: one that has a host keeps the one that it was placed with. */
+  *#rankWaiting({ release, priority }: Formation, jobs: KnownJob[]): Generator<Step> {
+    const formation = formationKey(this.#app, release);
+    for (const { job } of jobs)
+      if (job.host === undefined && job.priority !== priority)
+        yield { kind: 'rank', jobId: job.id, priority, formation };
   }
 
   /** Of drained hosts, and where somebody asked for more evenness: one of a group at a time. */

@@ -14,6 +14,7 @@ export type Step =
   | { kind: 'create'; job: NewJob; formation: string; absent?: string[] }
   | { kind: 'place'; jobId: string; host: string }
   | { kind: 'explain'; jobId: string; pendingReason: string }
+  | { kind: 'rank'; jobId: string; priority: number; formation: string }
   | { kind: 'note'; jobId: string; moveReason: string | undefined }
   | StopStep
   | { kind: 'remove'; jobId: string; because: string; formation?: string; absent?: string[] }

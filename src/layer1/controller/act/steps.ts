@@ -6,7 +6,7 @@ import type { Formation } from '#layer0/scheduler/wire';
 import { formationKey } from '#layer0/scheduler/wire';
 import type { Compare, Entry, Operation, Revision } from '#layer0/store/client';
 import type { Step } from '../decide/app.ts';
-import { specsOf } from '../decide/job-spec.ts';
+import { priorityOf, specsOf } from '../decide/job-spec.ts';
 import { eventOperation } from '../events.ts';
 import { type App, appKey, type Deployment, deploymentKey, type Release } from '../wire.ts';
 import type { ActContext } from './act-context.ts';
@@ -34,6 +34,7 @@ const executors: { [K in Step['type']]: Executor<K> } = {
   begin,
   'note-fallback': noteFallback,
   scale,
+  prioritize,
   'remove-formation': removeFormation,
   'roll-back': (context, { deployment, reason }) =>
     moveDeployment(context, deployment, { state: 'rolling-back', reason }),
@@ -90,6 +91,18 @@ async function scale(context: ActContext, step: Extract<Step, { type: 'scale' }>
   return commit(context, compare, operations);
 }
 
+async function prioritize(
+  context: ActContext,
+  { release }: Extract<Step, { type: 'prioritize' }>,
+): Promise<Acted> {
+  const { app, observer } = context;
+  const key = formationKey(app.value.id, release);
+  const entry = observer.formations(app.value.id).find((other) => other.key === key);
+  if (!entry) return { ok: false };
+  const value: Formation = { ...entry.value, priority: priorityOf(app.value) };
+  return commit(context, [unchanged(app), unchanged(entry)], [{ put: key, value }]);
+}
+
 /** Specs that a formation has stay as they are: they belong to its jobs. Types that are new come from the release. */
 async function formationFor(
   { app, releases }: ActContext,
@@ -111,7 +124,7 @@ async function formationFor(
     appName: app.value.name,
     release: id,
     releaseVersion: before?.releaseVersion ?? release?.version ?? 1,
-    priority: before?.priority ?? (app.value.isSystem ? 1000 : 0),
+    priority: priorityOf(app.value),
     processes,
   };
 }

@@ -24,6 +24,7 @@ interface TypeShape {
 export interface SeenFormation {
   release: string;
   version: number;
+  priority: number;
   quantities: Readonly<Record<string, number>>;
   onePerHost: readonly string[];
 }

@@ -52,7 +52,11 @@ const checked = { isOnePerHost: false, startTimeoutMs: 60_000, hasHealthCheck: t
 const unchecked = { ...checked, hasHealthCheck: false };
 
 function aFormation(version: number, web: number): SeenFormation {
-  return { release: `rel-${version}`, version, quantities: { web }, onePerHost: [] };
+  return { release: `rel-${version}`, version, priority: 0, quantities: { web }, onePerHost: [] };
+}
+
+function ranked(version: number, priority: number): SeenFormation {
+  return { ...aFormation(version, 1), priority };
 }
 
 function aJob(change: Partial<SeenJob> = {}): SeenJob {
@@ -97,6 +101,16 @@ describe('an app without a deployment', () => {
     assert.deepEqual(decide(aView({ app })), [
       { type: 'scale', release: 'rel-1', quantities: { web: 3 } },
     ]);
+  });
+
+  test('gives its formations its priority, and the platform comes before all others', () => {
+    const formations = [ranked(1, 0), ranked(2, 100)];
+    const steps = (change: Partial<App>) => decide(aView({ app: anApp(change), formations }));
+    const prioritize = (version: number) => ({ type: 'prioritize', release: `rel-${version}` });
+    assert.deepEqual(steps({ priority: 'high' }), [prioritize(1)]);
+    assert.deepEqual(steps({ priority: 'low' }), [prioritize(1), prioritize(2)]);
+    const app = anApp({ isSystem: true });
+    assert.deepEqual(decide(aView({ app, formations: [ranked(1, 1000)] })), []);
   });
 
   test('runs a type of the platform in as many copies as there are machines, away or not, up to its number', () => {
@@ -259,7 +273,7 @@ describe('a running deployment', () => {
   test('of a one-per-host type waits for every host', () => {
     const perHost = { proxy: { ...checked, isOnePerHost: true } };
     const formation = (version: number): SeenFormation => ({
-      ...aFormation(version, 0),
+      ...ranked(version, 1000),
       quantities: { proxy: 1 },
       onePerHost: ['proxy'],
     });

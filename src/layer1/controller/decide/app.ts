@@ -20,6 +20,7 @@ import {
 } from './app-view.ts';
 import { decideDeletion } from './deletion.ts';
 import { fallbackOf } from './fallback.ts';
+import { priorityOf } from './job-spec.ts';
 import { type Counts, planRollout, type Quantities } from './rollout.ts';
 
 export type Step =
@@ -29,6 +30,8 @@ export type Step =
   | { type: 'note-fallback'; deployment: string; release: string; version: number }
   /** With a deployment, the step counts as its progress. */
   | { type: 'scale'; release: string; quantities: Quantities; deployment?: string }
+  /** The app's priority is another than its formation's. */
+  | { type: 'prioritize'; release: string }
   | { type: 'remove-formation'; release: string }
   | { type: 'roll-back'; deployment: string; reason: string }
   | { type: 'fail'; deployment: string; reason: string }
@@ -50,6 +53,9 @@ export interface DecideOptions {
 
 export function decideApp(view: AppView, options: DecideOptions): Decision {
   if (view.app.isDeleting) return decideDeletion(view);
+  const misranked = view.formations.filter(({ priority }) => priority !== priorityOf(view.app));
+  if (misranked.length > 0)
+    return { steps: misranked.map(({ release }) => ({ type: 'prioritize', release })) };
   const current = view.app.currentVersion ?? 0;
   const newest = view.deployments.findLast(({ newVersion }) => newVersion > current);
   const others = view.deployments.filter((deployment) => deployment !== newest);

@@ -104,6 +104,11 @@ export function processesOfImage(image: Image): Record<string, ProcessType> {
   return { web: port === undefined ? {} : { port } };
 }
 
+/** The scheduler's number for it. The platform's own processes come before all others. */
+export function priorityOf({ isSystem, priority = 'normal' }: App): number {
+  return isSystem ? 1000 : { low: -100, normal: 0, high: 100 }[priority];
+}
+
 /** How many of each process type should run: what people asked for, else one `web` and none of the others. */
 export function wantedQuantities(app: App, types: string[]): Record<string, number> {
   const unsaid = (type: string) => (type === 'web' || app.isSystem ? 1 : 0);

@@ -70,7 +70,8 @@ export function registerAppRoutes(server: HttpServer, { context }: HttpDeps): vo
     '/apps/:app',
     {
       schema: {
-        summary: 'Change the strategy, the batch size or the limits; new limits are rolled out',
+        summary:
+          'Change strategy, batch size, priority, limits or placement; the last two are rolled out',
         tags,
         params: appParams,
         body: changeAppSchema,

@@ -1,4 +1,4 @@
-// Strategy and batch size count from the next deployment on; limits are part of what runs, so a change is a release.
+// Strategy and batch size count from the next deployment on, a priority at once; limits are part of what runs, so a change is a release.
 
 import type { ChangeApp } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
@@ -17,7 +17,7 @@ export async function changeAppSettings(
 ): Promise<void> {
   const { value: app } = await readLivingApp(context.store, request.app);
   const isReleased = wanted.limits !== undefined || wanted.placements !== undefined;
-  if (isReleased) refuseSystem(app);
+  if (isReleased || wanted.priority !== undefined) refuseSystem(app);
   const placements = await withAppIds(context, wanted.placements);
   const { base } = await readBase(context, app);
   const types = [...Object.keys(wanted.limits ?? {}), ...Object.keys(placements)];
@@ -72,7 +72,7 @@ async function withAppIds({ store }: Context, wanted: Placements = {}): Promise<
 
 function changed(
   app: App,
-  { strategy, batchSize, limits = {} }: ChangeApp,
+  { strategy, batchSize, priority, limits = {} }: ChangeApp,
   placements: Placements,
 ): App {
   const next = { ...app.limits };
@@ -82,6 +82,7 @@ function changed(
     ...app,
     strategy: strategy ?? app.strategy,
     batchSize: batchSize ?? app.batchSize,
+    ...(priority === undefined ? {} : { priority }),
     limits: next,
     placements: nextPlacements(app, placements),
   };

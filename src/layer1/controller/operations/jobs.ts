@@ -9,7 +9,7 @@ import { listAll } from '#layer0/store/client';
 import type { Run } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
 import { checkEnv } from '../decide/env.ts';
-import { oneOffSpec, oneOffType } from '../decide/job-spec.ts';
+import { oneOffSpec, oneOffType, priorityOf } from '../decide/job-spec.ts';
 import { whyThere } from '../decide/why-there.ts';
 import { controllerErrors } from '../errors.ts';
 import { eventOperation } from '../events.ts';
@@ -101,6 +101,7 @@ export async function runJob(
     releaseVersion: base.version,
     type: oneOffType,
     spec,
+    priority: priorityOf(app),
     alongside: (job) => {
       const message = `${app.name}: ${request.caller.name} runs a one-off job`;
       return [eventOperation({ app: app.id, type: 'job.created', object: job, message }, context)];
