@@ -150,9 +150,11 @@ async function complete(
 ): Promise<Acted> {
   const entry = deploymentOf(context, deployment);
   if (!entry) return { ok: false };
-  const { newRelease, newVersion } = entry.value;
+  // One that was given up, and was healthy before it was gone, is no failure any more.
+  const { reason: _, ...deployed } = entry.value;
+  const { newRelease, newVersion } = deployed;
   const app: App = { ...context.app.value, currentRelease: newRelease, currentVersion: newVersion };
-  const value = ended(context, { ...entry.value, state: 'complete' });
+  const value = ended(context, { ...deployed, state: 'complete' });
   return commit(
     context,
     [unchanged(context.app), unchanged(entry)],

@@ -350,6 +350,18 @@ describe('a deployment that rolls back', () => {
     assert.deepEqual(decide(empty), [{ type: 'fail', deployment: 'dep-2', reason: 'x' }]);
   });
 
+  test('of a first release completes when that came late and all of it is healthy', () => {
+    const { oldRelease, oldVersion, ...first } = aDeployment({ state: 'rolling-back' });
+    const { currentRelease, currentVersion, ...app } = anApp();
+    const view = (...jobs: SeenJob[]) =>
+      aView({ app, deployments: [first], formations: [aFormation(2, jobs.length)], jobs });
+    const here = (change: Partial<SeenJob> = {}) => aJob({ release: 'rel-2', ...change });
+    assert.deepEqual(decide(view(here())), [{ type: 'complete', deployment: 'dep-2' }]);
+    assert.deepEqual(decide(view(here({ healthyForMs: 20 }))), [], 'it may not last');
+    const [step] = decide(view(here(), here({ id: 'job-2', name: 'web.2', isHealthy: false })));
+    assert.deepEqual(step?.type === 'scale' && step.quantities, { web: 0 });
+  });
+
   test('keeps what serves, also what is healthy only since a moment', () => {
     const deployment = aDeployment({ state: 'rolling-back', reason: 'x' });
     const bad = aJob({ id: 'job-2', release: 'rel-2', healthyForMs: 0 });

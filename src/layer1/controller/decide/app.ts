@@ -102,12 +102,14 @@ function decideForward(view: AppView, deployment: Deployment, options: DecideOpt
   const failure = failureOf(view, shape, deployment, options);
   if (failure !== undefined)
     return { steps: [{ type: 'roll-back', deployment: deployment.id, reason: failure }] };
-  const { steps, isDone } = move(view, deployment, shape, options);
-  if (isDone) return { steps: [{ type: 'complete', deployment: deployment.id }] };
-  return { steps, againMs: nextLook(view, shape, options) };
+  return finish(view, deployment, shape, options);
 }
 
 function decideRollback(view: AppView, deployment: Deployment, options: DecideOptions): Decision {
+  const late = deployment.oldRelease === undefined && view.releases.get(deployment.newRelease);
+  // It came too late, and there is nothing better to go back to: it stays, unless it turns out not to last.
+  if (late && isWanted(view, late) && isHealthyWhole(view, late))
+    return finish(view, deployment, late, options);
   const shape =
     deployment.oldRelease === undefined ? undefined : view.releases.get(deployment.oldRelease);
   const reason = deployment.reason ?? 'it failed';
@@ -119,6 +121,17 @@ function decideRollback(view: AppView, deployment: Deployment, options: DecideOp
     return { steps: [{ type: 'fail', deployment: deployment.id, reason: also }] };
   }
   return { steps, againMs: shape ? nextLook(view, shape, options) : longestLookMs };
+}
+
+function finish(
+  view: AppView,
+  deployment: Deployment,
+  shape: ReleaseShape,
+  options: DecideOptions,
+): Decision {
+  const { steps, isDone } = move(view, deployment, shape, options);
+  if (isDone) return { steps: [{ type: 'complete', deployment: deployment.id }] };
+  return { steps, againMs: nextLook(view, shape, options) };
 }
 
 /** One move of the rollout as steps: formations that change, those that grow before those that shrink. */
@@ -190,6 +203,12 @@ function steadyBy({ now }: AppView, { deploySteadyMs }: DecideOptions) {
 function isHealthyWhole(view: AppView, shape: ReleaseShape): boolean {
   const asked = Object.values(countsOf(view, shape.id)).filter(({ quantity }) => quantity > 0);
   return asked.length > 0 && asked.every(({ quantity, healthy }) => healthy >= quantity);
+}
+
+/** Its formation asks for all that people want. */
+function isWanted(view: AppView, shape: ReleaseShape): boolean {
+  const asked = view.formations.find(({ release }) => release === shape.id)?.quantities ?? {};
+  return Object.entries(wantedOf(view, shape)).every(([type, many]) => (asked[type] ?? 0) >= many);
 }
 
 function sickest(view: AppView, shape: ReleaseShape): string {
