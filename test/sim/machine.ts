@@ -172,8 +172,10 @@ export class Machine {
   }
 
   async #stop(): Promise<void> {
+    // Of this life: one that was killed while it stopped leaves the next one's alone.
+    const discovery = this.#discovery;
     for (const part of this.#parts.toReversed()) await part.stop();
-    await this.#discovery?.abandon();
+    await discovery?.abandon();
   }
 
   #openStore(life: Life, random: Random): Store {

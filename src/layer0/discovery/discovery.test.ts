@@ -183,6 +183,28 @@ test('a write whose answer was lost and that arrives late neither comes back nor
   });
 });
 
+test('a first write whose answer was lost counts once it is seen', async () => {
+  const { clock, store, join } = aWorld();
+  let lost = 0;
+  const forgetful = new Proxy(store, {
+    get: (of, name: keyof Store) =>
+      name === 'txn'
+        ? async (txn: Txn) => {
+            const result = await of.txn(txn);
+            if (lost++ === 0) throw coreErrors.timeout('the answer was lost');
+            return result;
+          }
+        : of[name].bind(of),
+  });
+  const own = join(forgetful);
+  await during(clock, own.ready());
+  await assert.rejects(during(clock, own.register(anInstance(1))), /the answer was lost/);
+  await clock.advance(1_000);
+  const { revision } = await during(clock, own.register(anInstance(1)));
+  const written = await store.get(`${instancePrefix}${ref.service}/${ref.handle}`);
+  assert.ok(written && revision >= written.modRevision);
+});
+
 test('a lost lease is noticed and everything registered again', async () => {
   const { clock, store, join } = aWorld();
   const host = join();

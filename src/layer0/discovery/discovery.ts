@@ -195,7 +195,7 @@ export class Discovery implements DiscoveryClient {
     this.#publisher.forget((key) => !entries.has(key) && (isResync || keys.has(key)));
     for (const key of keys) {
       const entry = entries.get(key);
-      if (entry) this.#publisher.see(key, entry);
+      if (entry) this.#publisher.see(key, entry, this.#mirror.revision?.incarnation ?? '');
     }
     this.#refresh(keys, isResync);
     if (isResync || change.some((event) => event.key.startsWith(consumerPrefix)))

@@ -95,13 +95,15 @@ export class Publisher {
    * Called with what is there under a key. A write that was long on its way, and whose answer was given up, may land on a
    * later one or after its key was taken back: it is put right.
    */
-  see(key: string, { value, lease, modRevision }: Entry): void {
+  see(key: string, { value, lease, modRevision }: Entry, incarnation: string): void {
     if (lease === undefined || lease !== this.#lease?.id || this.#left.has(key)) return;
     if (modRevision <= (this.#published.get(key)?.revision ?? 0)) return;
     const wanted = this.#wanted.get(key);
     const isWanted =
       wanted !== undefined && isDeepStrictEqual(value, JSON.parse(JSON.stringify(wanted)));
     this.#published.set(key, { value: isWanted ? wanted : value, lease, revision: modRevision });
+    // Of a first write whose answer was lost nothing else is known.
+    this.#lastRevision ??= { incarnation, revision: modRevision };
     if (!isWanted) this.#loop.trigger();
   }
 
