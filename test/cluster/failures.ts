@@ -5,15 +5,13 @@ import assert from 'node:assert/strict';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobView } from '#layer1/controller/client';
-import { type Load, startLoad } from '../load/client.ts';
 import { Bed } from './bed.ts';
 import { leftovers } from './leftovers.ts';
 import { LoadApp } from './load-app.ts';
 import type { Machine } from './machine.ts';
+import { boundMs, Traffic } from './traffic.ts';
 import { waitFor } from './wait.ts';
 
-/** After this long no request that begins at a machine that is there fails because of one that is not. */
-export const boundMs = 5_000;
 /** Of the app under traffic: so many on each machine. */
 const perMachine = 2;
 /** A hang limit: the lease of a machine, the grace, and the start of what it had. */
@@ -23,56 +21,6 @@ const longAwayMs = 20_000;
 
 /** Requests that a failed assertion shows. */
 const mostShown = 5;
-
-interface Failed {
-  machine: Machine;
-  beganMs: number;
-  message: string;
-}
-
-/** Clients of the app at the router of every machine. No request is sent twice. */
-export class Traffic {
-  readonly #loads: Load[] = [];
-  readonly #failed: Failed[] = [];
-
-  constructor(machines: readonly Machine[], app: string) {
-    for (const machine of machines)
-      for (const kind of [
-        { mode: 'keep-alive', clients: 2, pauseMs: 20 },
-        { mode: 'keep-alive', clients: 1, pauseMs: 50, method: 'POST', body: 'order=1' },
-        { mode: 'close', clients: 1, pauseMs: 100, method: 'POST', body: 'order=2' },
-      ] as const)
-        this.#loads.push(
-          startLoad({
-            ...kind,
-            address: machine.address,
-            port: 80,
-            host: `${app}.gantry.localhost`,
-            timeoutMs: boundMs,
-            onFailure: (beganMs, message) => this.#failed.push({ machine, beganMs, message }),
-          }),
-        );
-  }
-
-  get requests(): number {
-    return this.#loads.reduce((sum, { requests }) => sum + requests, 0);
-  }
-
-  /** Those that began at one of these machines in that time, by `performance.now()`. */
-  failed(machines: readonly Machine[], sinceMs: number, untilMs: number): string[] {
-    return this.#failed
-      .filter(({ machine, beganMs }) => machines.includes(machine) && beganMs >= sinceMs)
-      .filter(({ beganMs }) => beganMs < untilMs)
-      .map(({ machine, beganMs, message }) => {
-        const afterMs = Math.round(beganMs - sinceMs);
-        return `${machine.name}, ${afterMs} ms after it must not: ${message}`;
-      });
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.#loads.map((load) => load.stop()));
-  }
-}
 
 /** Three machines, an app on all of them, and traffic at each. */
 export class Trial {
