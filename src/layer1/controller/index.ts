@@ -86,7 +86,9 @@ class RunningController implements Controller {
     this.server = createHttpServer({ log: deps.log });
     const { internalKey, callsPerSecond: perSecond, callsAtOnce: burst } = options;
     const { store, clock } = deps;
-    const admission = new Admission({ store, clock, internalKey, rate: { perSecond, burst } });
+    const { observer } = this.#context;
+    const rate = { perSecond, burst };
+    const admission = new Admission({ store, observer, clock, internalKey, rate });
     const status = () => this.status();
     registerControllerRoutes(this.server, { context: this.#context, admission, status });
   }

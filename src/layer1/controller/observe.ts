@@ -21,7 +21,15 @@ import {
   type WatchEvent,
 } from '#layer0/store/client';
 import { Absences } from './absences.ts';
-import { type App, appPrefix, type Deployment, deploymentRoot } from './wire.ts';
+import {
+  type App,
+  appPrefix,
+  type Deployment,
+  deploymentRoot,
+  type Token,
+  tokenKey,
+  tokenPrefix,
+} from './wire.ts';
 
 /** Longest wait for the view to include a commit of our own: the store may be away. */
 const maxLagMs = 5_000;
@@ -66,6 +74,8 @@ export interface Observer {
   machineCount(): number;
   /** Milliseconds since machines were seen to go, by host id; those that this process never saw are not in it. */
   silentFor(): ReadonlyMap<string, number>;
+  /** Whose token has this hash, as far as the store was last seen. */
+  token(hash: string): Token | undefined;
   listen(listener: ObserveListener): () => void;
   /** Resolves when the view includes a commit of ours to these keys, or after a while, or when the signal fires. */
   caughtUp(revision: Revision, keys: readonly string[], signal: AbortSignal): Promise<void>;
@@ -88,6 +98,7 @@ class MirroredObserver implements Observer {
   readonly #statuses: Mirror<JobStatus>;
   readonly #alive: Mirror<unknown>;
   readonly #machines: Mirror<unknown>;
+  readonly #tokens: Mirror<Token>;
   /** Jobs by app, so that one app's view does not cost a walk over all. */
   readonly #jobsByApp = new Map<string, Set<string>>();
   readonly #lastStatus = new Map<string, JobStatus>();
@@ -128,6 +139,7 @@ class MirroredObserver implements Observer {
       this.#tell(undefined);
     });
     this.#machines = follow<unknown>(hostPrefix, () => this.#tell(undefined));
+    this.#tokens = follow<Token>(tokenPrefix, () => undefined);
     this.ready = Promise.all(this.#all().map(({ synced }) => synced)).then(() => undefined);
     this.ready.catch(() => undefined);
   }
@@ -187,6 +199,10 @@ class MirroredObserver implements Observer {
     return this.#absences.silentFor();
   }
 
+  token(hash: string): Token | undefined {
+    return this.#tokens.get(tokenKey(hash))?.value;
+  }
+
   listen(listener: ObserveListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -225,6 +241,7 @@ class MirroredObserver implements Observer {
       this.#statuses,
       this.#alive,
       this.#machines,
+      this.#tokens,
     ];
   }
 

@@ -9,17 +9,20 @@ import { within } from '#core/within';
 import type { Store } from '#layer0/store/client';
 import type { Caller } from '../context.ts';
 import { controllerErrors } from '../errors.ts';
+import type { Observer } from '../observe.ts';
 import { authenticate, bearerOf, internalCaller, tokenHash } from './tokens.ts';
 
 /** Wrong tokens from one address. They are too long to be guessed: this keeps guessing from costing much. */
 const wrongTokens: Rate = { perSecond: 1, burst: 20 };
-/** Tokens known to be good: not held up by wrong ones from the same address, and let in to read while the store is away. */
+/** Tokens known to be good: not held up by wrong ones from the same address. */
 const maxKnown = 1_000;
 /** A store that has not answered by then is away. */
 const storeLimitMs = 3_000;
 
 export interface AdmissionDeps {
   store: Store;
+  /** Tokens as the store was last seen: whoever has one of them may read while it is away. */
+  observer: Pick<Observer, 'token'>;
   clock: Clock;
   internalKey: string;
   /** Of each token. */
@@ -70,8 +73,9 @@ export class Admission {
         this.#known.delete(hash);
         this.#wrong.take(address);
       }
-      const known = this.#known.get(hash);
-      if (known && request.method === 'GET' && toAppError(error).retry) return known;
+      const known = this.#deps.observer.token(hash);
+      if (known && request.method === 'GET' && toAppError(error).retry)
+        return { id: known.id, name: known.name };
       throw error;
     }
   }
