@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { ClusterView } from '#layer1/controller/client';
+import type { ClusterView, HostDetail } from '#layer1/controller/client';
 import { readBackup, writeBackup } from '#layer1/controller/wire';
 import { FakeApi, hourAgo, now, TestHome } from './test-bed.ts';
 
@@ -63,7 +63,7 @@ test('what asks for a look is named, and ends with 1', async () => {
     ...well,
     machines: [
       { ...eins, ...silent },
-      { ...zwei, clockAheadMs: -300_000 },
+      { ...zwei, clockAheadMs: -300_000, isDrained: true },
     ],
     store: { ...well.store, isAnswering: false, message: away },
     scheduler: { commits: 0, conflicts: 0 },
@@ -77,7 +77,7 @@ test('what asks for a look is named, and ends with 1', async () => {
   assert.equal(code, 1);
   for (const line of [
     /^eins +silent for 2 min .* its daemon is not heard of$/m,
-    /^zwei .* its clock is 5 min behind$/m,
+    /^zwei +up, drained .* its clock is 5 min behind$/m,
     /^Store +the store on eins is away: nothing new is decided/m,
     /^Scheduler +nobody leads$/m,
     /^web of shop +1 of 2 +v3 +exit 1$/m,
@@ -86,6 +86,62 @@ test('what asks for a look is named, and ends with 1', async () => {
     /^Version bar runs on drei\.$/m,
   ])
     assert.match(stdout, line);
+});
+
+const drain = { since: now, by: 'ada' };
+const held = { app: 'gantry', name: 'git-receiver.1', state: 'up', isStaying: true };
+const drained: HostDetail = {
+  ...{ id: 'host-1', name: 'eins', address: '10.0.0.1', state: 'up', jobs: 2, tags: {} },
+  drain: { ...drain, left: 0, bound: 1 },
+  processes: [
+    { ...held, id: 'job-1', volume: 'repositories' },
+    { ...held, id: 'job-2', name: 'router.1' },
+  ],
+};
+const web = { id: 'job-3', app: 'shop', name: 'web.1', state: 'up', isStaying: false };
+
+test('a drain says what moves and when, and which processes stay with their volumes', async () => {
+  const waitsFor = 'it waits for its turn: one of a process type moves at a time';
+  const moving: HostDetail = {
+    ...drained,
+    drain: { ...drain, left: 1, bound: 1 },
+    processes: [...drained.processes, { ...web, waitsFor }],
+  };
+  const looks = [moving, moving, drained];
+  api.on('POST /hosts/eins/drain', moving);
+  api.on('GET /hosts/host-1', () => looks.shift());
+  const { code, stdout } = await home.gantry(['host', 'drain', 'eins']);
+  assert.equal(
+    stdout,
+    `eins: draining, 1 process to leave
+  shop web.1: it waits for its turn: one of a process type moves at a time
+  shop web.1 has left eins
+eins is drained
+Volumes do not move, so these stay:
+  gantry git-receiver.1 with its volume repositories
+While eins is off they are away; they are back with it. gantry host remove eins --force
+gives the volumes up for good: these processes then start elsewhere with empty ones.
+`,
+  );
+  assert.equal(code, 0);
+  const inspect =
+    api.on('GET /hosts/eins', drained) && (await home.gantry(['host', 'inspect', 'eins']));
+  assert.match(inspect.stdout, /^eins \(host-1\): up, drained but for 1$/m);
+  assert.match(
+    inspect.stdout,
+    /^gantry +git-receiver\.1 +up +stays with its volume repositories$/m,
+  );
+  assert.match(inspect.stdout, /^gantry +router\.1 +up +stays: it runs on every machine$/m);
+});
+
+test('undrain says whether there was a drain', async () => {
+  const { drain: _, ...free } = drained;
+  api.on('DELETE /hosts/eins/drain', free);
+  api.on('GET /hosts/eins', drained);
+  const undrain = async () => (await home.gantry(['host', 'undrain', 'eins'])).stdout;
+  assert.match(await undrain(), /^eins takes processes again; gantry rebalance moves some to it$/m);
+  api.on('GET /hosts/eins', free);
+  assert.match(await undrain(), /^eins was not being drained: it takes processes$/m);
 });
 
 const header = {

@@ -48,8 +48,9 @@ function showMachines(out: Output, { machines }: ClusterView): void {
   );
 }
 
-function stateCell({ state, silentForMs }: ClusterView['machines'][number]): Cell {
-  const text = silentForMs === undefined ? state : `${state} for ${durationText(silentForMs)}`;
+function stateCell({ state, silentForMs, isDrained }: ClusterView['machines'][number]): Cell {
+  const since = silentForMs === undefined ? '' : ` for ${durationText(silentForMs)}`;
+  const text = `${state}${since}${isDrained ? ', drained' : ''}`;
   return { text, colour: state === 'silent' ? 'red' : stateColour(state) };
 }
 

@@ -8,6 +8,7 @@ import type { Call } from '../command.ts';
 import { cliErrors } from '../errors.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { isLost } from '../lost.ts';
+import type { Output } from '../output.ts';
 
 /** Between two looks while processes move. */
 const lookMs = 500;
@@ -18,6 +19,8 @@ export async function drainHost(call: Call): Promise<number | undefined> {
   const { api } = await call.connect();
   const host = await api.drainHost(args.words[0] ?? '');
   if (args.has('no-wait')) return call.out.line(`${host.name}: ${leftText(host)}`);
+  const left = host.drain?.left ?? 0;
+  if (left > 0) call.out.line(`${host.name}: ${leftText(host)}`);
   return await followDrain(call, api, host.id);
 }
 
@@ -36,12 +39,26 @@ async function followDrain(
         if (host) {
           for (const line of newsOf(told, host)) out.line(`  ${line}`);
           if (!host.drain) return out.line(`${host.name} is drained no more: somebody ended it`);
-          if (host.drain.left === 0) return out.line(`${host.name} is drained`);
+          if (host.drain.left === 0) return sayDrained(out, host);
         }
         await io.clock.sleep(lookMs, signal);
       }
     },
     () => out.note('the drain goes on; gantry host undrain ends it, gantry host inspect shows it'),
+  );
+}
+
+/** What the operator does next may need to know of what is left: it is not empty where volumes are. */
+function sayDrained(out: Output, { name, processes }: HostDetail): undefined {
+  out.line(`${name} is drained`);
+  const bound = processes.filter(({ volume }) => volume !== undefined);
+  if (bound.length === 0) return;
+  out.line('Volumes do not move, so these stay:');
+  for (const { app, name: process, volume } of bound)
+    out.line(`  ${app} ${process} with its volume ${volume}`);
+  out.line(
+    `While ${name} is off they are away; they are back with it. gantry host remove ${name} --force
+gives the volumes up for good: these processes then start elsewhere with empty ones.`,
   );
 }
 
@@ -61,27 +78,34 @@ export function newsOf(told: Map<string, string>, { name: host, processes }: Hos
   for (const { id, app, name, waitsFor } of processes) {
     if (waitsFor === undefined) continue;
     const text = `${app} ${name}`;
-    const said = `${text} waits for: ${waitsFor}`;
+    const said = `${text}: ${waitsFor}`;
     if (told.get(id) !== said) lines.push(said);
     told.set(id, said);
   }
   for (const [id, said] of told) {
     if (here.has(id)) continue;
     told.delete(id);
-    lines.push(`${said.split(' waits for: ')[0]} has left ${host}`);
+    lines.push(`${said.split(': ')[0]} has left ${host}`);
   }
   return lines;
 }
 
 function leftText({ drain }: HostDetail): string {
   const left = drain?.left ?? 0;
-  return left === 0 ? 'drained' : `draining, ${left} to leave`;
+  if (left === 0) return drain?.bound ? `drained but for ${drain.bound} with a volume` : 'drained';
+  return `draining, ${left === 1 ? '1 process' : `${left} processes`} to leave`;
 }
 
 export async function undrainHost(call: Call): Promise<undefined> {
   const { api } = await call.connect();
-  const { name } = await api.undrainHost(call.args.words[0] ?? '');
-  call.out.line(`${name} takes processes again`);
+  const host = call.args.words[0] ?? '';
+  const { drain } = await api.readHost(host);
+  const { name } = await api.undrainHost(host);
+  call.out.line(
+    drain
+      ? `${name} takes processes again; gantry rebalance moves some to it`
+      : `${name} was not being drained: it takes processes`,
+  );
 }
 
 export async function removeHost(call: Call): Promise<undefined> {
@@ -134,4 +158,5 @@ export async function rebalance(call: Call): Promise<undefined> {
   const app = call.args.text('app');
   await api.rebalance(app);
   call.out.line(`${app ?? 'all apps'}: processes move, one by one, where that makes it more even`);
+  call.out.note(`gantry ps -a ${app ?? 'APP'} shows where they are`);
 }

@@ -1,6 +1,6 @@
 // `gantry host list`, `host inspect`, `host tag`, `host join-token`
 
-import type { HostDetail, HostView } from '#layer1/controller/client';
+import type { HostDetail, HostProcess, HostView } from '#layer1/controller/client';
 import type { Call } from '../command.ts';
 import { cliErrors } from '../errors.ts';
 import { cpuText, sizeText } from '../units.ts';
@@ -39,7 +39,9 @@ export async function createJoinToken(call: Call): Promise<undefined> {
 
 export function stateText({ state, drain }: Pick<HostView, 'state' | 'drain'>): string {
   if (!drain) return state;
-  return `${state}, ${drain.left === 0 ? 'drained' : 'draining'}`;
+  const { left, bound = 0 } = drain;
+  if (left > 0) return `${state}, draining`;
+  return `${state}, drained${bound > 0 ? ` but for ${bound}` : ''}`;
 }
 
 function tagText({ tags }: HostView): string {
@@ -72,12 +74,20 @@ export async function inspectHost(call: Call): Promise<undefined> {
 function showProcesses({ out }: Call, { processes, drain }: HostDetail): void {
   if (processes.length === 0) return;
   out.table(
-    ['APP', 'PROCESS', 'STATE', drain ? 'STILL HERE FOR' : ''],
-    processes.map(({ app, name, state, isStaying, waitsFor }) => {
-      const stays = drain && isStaying ? 'runs on every machine: it stays' : '';
-      return [app, name, state, waitsFor ?? stays];
-    }),
+    ['APP', 'PROCESS', 'STATE', drain ? 'WHY STILL HERE' : ''],
+    processes.map((process) => [
+      process.app,
+      process.name,
+      process.state,
+      drain ? whyHere(process) : '',
+    ]),
   );
+}
+
+function whyHere({ isStaying, volume, waitsFor }: HostProcess): string {
+  if (waitsFor !== undefined) return waitsFor;
+  if (volume !== undefined) return `stays with its volume ${volume}`;
+  return isStaying ? 'stays: it runs on every machine' : '';
 }
 
 export async function setTags(call: Call): Promise<undefined> {

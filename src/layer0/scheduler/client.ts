@@ -24,7 +24,7 @@ import {
   type PlacementRules,
 } from './wire.ts';
 
-export { isEnded, stateOf } from './state.ts';
+export { isBound, isEnded, stateOf } from './state.ts';
 export type { Formation, Job, JobSpec } from './wire.ts';
 
 export interface EphemeralRequest {

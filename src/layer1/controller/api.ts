@@ -241,6 +241,9 @@ export const hostViewSchema = Type.Object({
         since: Type.Integer({ description: 'Unix time in milliseconds.' }),
         by: Type.String(),
         left: Type.Integer({ description: 'Processes that are still to leave.' }),
+        bound: Type.Optional(
+          Type.Integer({ description: 'Processes that stay because of a volume; absent: none.' }),
+        ),
       },
       { description: 'It gets no processes, and gives away those it has; present while wanted.' },
     ),
@@ -254,7 +257,12 @@ export const hostProcessSchema = Type.Object({
   app: Type.String({ description: 'Its name.' }),
   name: Type.String({ description: '`web.1`.' }),
   state: Type.String(),
-  isStaying: Type.Boolean({ description: 'It runs on every machine: a drain leaves it here.' }),
+  isStaying: Type.Boolean({
+    description: 'A drain leaves it here: it runs on every machine, or has a volume of this one.',
+  }),
+  volume: Type.Optional(
+    Type.String({ description: 'The volume of this machine that it has; volumes do not move.' }),
+  ),
   waitsFor: Type.Optional(
     Type.String({ description: 'Why it is still here while the machine is drained.' }),
   ),

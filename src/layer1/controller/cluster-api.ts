@@ -9,6 +9,7 @@ export const machineViewSchema = Type.Object({
   name: Type.String(),
   address: Type.String(),
   state: Type.String({ description: '`up`, `silent`, or what `GET /hosts` says of it.' }),
+  isDrained: Type.Optional(Type.Boolean({ description: 'True: it gets no processes.' })),
   reason: Type.Optional(Type.String({ description: 'Why it is not up, and what to do.' })),
   silentForMs: Type.Optional(
     Type.Integer({

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
-import { aJob } from '#layer0/scheduler/fake';
+import { aJob, aSpec } from '#layer0/scheduler/fake';
 import { type Job, jobKey } from '#layer0/scheduler/wire';
 import type { HostDetail, HostView } from './api.ts';
 import { listHosts } from './operations/hosts.ts';
@@ -89,6 +89,9 @@ test('tags are set and taken away by name, and the id of a machine is no tag to 
   assert.equal((await bed.call('PATCH', '/hosts/h9/tags', { tags: {} })).status, 404);
 });
 
+const volume = { volume: 'repositories', path: '/data', isReadOnly: false };
+const withVolume = aSpec({ mounts: [volume] });
+
 test('a drain says of each process why it is still there', async () => {
   await twoMachines(
     { id: 'job-moves', index: 1, host: 'h2' },
@@ -97,20 +100,36 @@ test('a drain says of each process why it is still there', async () => {
     { id: 'job-stuck', index: 4, host: 'h2', moveReason: 'not enough memory' },
     { id: 'job-agent', type: 'agent', host: 'h2', isOnePerHost: true },
     { id: 'job-once', type: 'run', kind: 'ephemeral', host: 'h2' },
+    { id: 'job-git', type: 'zgit', host: 'h2', spec: withVolume },
   );
   const { drain, processes } = await bed.ok<HostDetail>('POST', '/hosts/h2/drain');
-  assert.deepEqual([drain?.by, drain?.left], ['ada', 4]);
+  assert.deepEqual([drain?.by, drain?.left, drain?.bound], ['ada', 4, 1]);
   assert.deepEqual(
     processes.map(({ id, isStaying, waitsFor }) => [id, isStaying, waitsFor]),
     [
       ['job-agent', true, undefined],
       ['job-once', false, 'a one-off: it runs to its end'],
-      ['job-moves', false, 'web.2 on name-host-a to be healthy; it is placed'],
-      ['job-next', false, 'its turn: one of a process type moves at a time'],
-      ['job-stuck', false, 'not enough memory'],
+      [
+        'job-moves',
+        false,
+        'web.2 on name-host-a takes its place when it is healthy; that one is placed',
+      ],
+      ['job-next', false, 'it waits for its turn: one of a process type moves at a time'],
+      ['job-stuck', false, 'it has no other place: not enough memory'],
+      ['job-git', true, undefined],
     ],
   );
+  assert.equal(processes.at(-1)?.volume, 'repositories');
   assert.equal((await bed.ok<HostDetail>('DELETE', '/hosts/h2/drain')).drain, undefined);
+});
+
+test('a drained machine is removed with what has a volume there only by force, and that is said', async () => {
+  await twoMachines({ id: 'job-git', host: 'h2', spec: withVolume });
+  await bed.ok('POST', '/hosts/h2/drain');
+  const refused = await bed.call('DELETE', '/hosts/h2');
+  assert.equal(refused.status, 409);
+  assert.match(refused.text, /h2 is drained, but .* web\.1 has its volume repositories there/);
+  await bed.ok('DELETE', '/hosts/h2?force=true');
 });
 
 test('a machine that is alive is removed only when it is drained or by force, the one with the store never', async () => {

@@ -57,11 +57,14 @@ export function viewCluster(seen: ClusterSeen): ClusterView {
 function viewMachines(seen: ClusterSeen): MachineView[] {
   const { hosts, reports, silentFor } = seen;
   const reportOf = new Map(reports.map((report) => [report.hostId, report]));
-  const listed = (hosts ?? []).map(({ id, name, address, state, reason, version, jobs }) => ({
-    ...{ id, name, address, state, jobs },
-    ...(reason === undefined ? {} : { reason }),
-    ...(version === undefined ? {} : { version }),
-  }));
+  const listed = (hosts ?? []).map(
+    ({ id, name, address, state, reason, version, jobs, drain }) => ({
+      ...{ id, name, address, state, jobs },
+      ...(drain === undefined ? {} : { isDrained: true }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(version === undefined ? {} : { version }),
+    }),
+  );
   const known = new Set(listed.map(({ id }) => id));
   const others = reports
     .filter(({ hostId }) => !known.has(hostId))

@@ -3,7 +3,7 @@
 import { type HostDrain, hostDrainKey, hostKey, hostTagsKey } from '#layer0/host/wire';
 import { hostIdTag, rebalanceKey } from '#layer0/scheduler/wire';
 import type { Compare, Operation } from '#layer0/store/client';
-import type { ChangeTags, HostDetail, HostView } from '../api.ts';
+import type { ChangeTags, HostDetail, HostProcess, HostView } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
 import { processesOn } from '../decide/host-processes.ts';
 import { controllerErrors } from '../errors.ts';
@@ -124,9 +124,7 @@ export async function removeHost(
       `${host.name} has the store of the whole cluster and cannot be removed: gantry cluster ha gives the store to three machines first`,
     );
   const { processes } = detailOf(context, host, hosts);
-  const left = processes.filter(({ isStaying }) => !isStaying);
-  const isInUse = host.state === 'up' && (host.drain === undefined || left.length > 0);
-  if (isInUse && !isForced) throw controllerErrors.hostInUse(refusal(host, left.length));
+  if (host.state === 'up' && !isForced) refuseInUse(host, processes);
   await membership.remove(host.id);
   const type = 'host.removed';
   const message = `${caller.name}: ${host.name} is no machine of this cluster any more`;
@@ -134,14 +132,30 @@ export async function removeHost(
   await store.txn({ compare: [], operations });
 }
 
-function refusal({ name, drain }: HostView, left: number): string {
-  const what = left === 1 ? '1 process' : `${left} processes`;
-  if (drain)
-    return `${name} is still being drained: ${what} left (gantry host inspect ${name}). Wait, or give them up with --force`;
-  return (
-    `${name} is alive and runs ${what}: drain it first (gantry host drain ${name}). ` +
-    `--force removes it as it is: its processes start elsewhere while they may still run there, until somebody takes Gantry off it`
+function refuseInUse({ name, drain }: HostView, processes: readonly HostProcess[]): void {
+  const left = processes.filter(({ isStaying }) => !isStaying).length;
+  const bound = processes.filter(({ volume }) => volume !== undefined);
+  if (!drain)
+    throw controllerErrors.hostInUse(
+      `${name} is alive and runs ${countText(left + bound.length)}: drain it first (gantry host drain ${name}). ` +
+        `--force removes it as it is: its processes start elsewhere while they may still run there, until somebody takes Gantry off it`,
+    );
+  if (left > 0)
+    throw controllerErrors.hostInUse(
+      `${name} is still being drained: ${countText(left)} left (gantry host inspect ${name}). Wait, or give them up with --force`,
+    );
+  if (bound.length === 0) return;
+  const what = bound
+    .map((one) => `${one.app} ${one.name} has its volume ${one.volume} there`)
+    .join(', ');
+  throw controllerErrors.hostInUse(
+    `${name} is drained, but ${what}; volumes do not move. ` +
+      `--force gives them up for good: these processes start elsewhere with empty ones`,
   );
+}
+
+function countText(count: number): string {
+  return count === 1 ? '1 process' : `${count} processes`;
 }
 
 /** Of one app, or of all of them. The scheduler takes the request away when nothing more is to move. */

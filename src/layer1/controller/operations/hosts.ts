@@ -16,6 +16,7 @@ import type { Job } from '#layer0/scheduler/wire';
 import { listAll, type Store } from '#layer0/store/client';
 import type { HostView, JoinToken } from '../api.ts';
 import type { Context } from '../context.ts';
+import { hasVolumeHere, isStaying } from '../decide/host-processes.ts';
 import { eventOperation } from '../events.ts';
 
 export async function listHosts(context: Context): Promise<HostView[]> {
@@ -53,7 +54,9 @@ export async function createJoinToken(context: Context): Promise<JoinToken> {
 
 function drainOf(drain: HostDrain | undefined, jobs: Job[]): Pick<HostView, 'drain'> {
   if (!drain) return {};
-  return { drain: { ...drain, left: jobs.filter(({ isOnePerHost }) => !isOnePerHost).length } };
+  const left = jobs.filter((job) => !isStaying(job)).length;
+  const bound = jobs.filter(hasVolumeHere).length;
+  return { drain: { ...drain, left, ...(bound === 0 ? {} : { bound }) } };
 }
 
 function shownOf({ id, name, address, version, engineVersion, memoryBytes, cpuMillis }: Host) {
