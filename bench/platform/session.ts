@@ -47,17 +47,17 @@ export async function openSession(): Promise<Session> {
 }
 
 interface EngineCall {
-  agent: Agent;
+  agent?: Agent;
   socketPath: string;
   method: string;
   path: string;
-  body: unknown;
+  body?: unknown;
 }
 
-function callEngine<T>({ agent, socketPath, method, path, body }: EngineCall): Promise<T> {
+export function callEngine<T>({ agent, socketPath, method, path, body }: EngineCall): Promise<T> {
   return new Promise((resolve, reject) => {
     const call = request({
-      agent,
+      ...(agent ? { agent } : {}),
       socketPath,
       method,
       path: `/v1.41${path}`,
