@@ -1,5 +1,6 @@
 // Placement: hosts that hard two-dimensional jobs need, as a batch and one by one, against first-fit, best-fit, random and
-// the lower bound; how evenly services are spread; and how many decisions are made in a second.
+// the lower bound; how evenly services are spread; how many decisions are made in a second; and how long one takes on ten
+// times as many hosts, nine tenths full.
 
 import { type Random, seededRandom } from '#core/random';
 import { aJob, aSpec, aState } from '#layer0/scheduler/fake';
@@ -10,6 +11,7 @@ import { placeJob } from '../src/layer0/scheduler/decide/place-job.ts';
 import { PlanBoard } from '../src/layer0/scheduler/decide/plan-board.ts';
 import { median, resultOf } from './measure.ts';
 import type { BenchResult } from './result.ts';
+import { quantile } from './router/pairs.ts';
 import {
   hardJobs,
   hostCpu,
@@ -25,9 +27,11 @@ import {
 type Choose = (board: PlanBoard, job: Job) => string | undefined;
 
 const seeds = [1, 2, 3, 4, 5, 6, 7];
+const decisionLimitMs = 5;
+
 export async function run({ tiny }: { tiny: boolean }): Promise<BenchResult[]> {
   const size = tiny ? { hosts: 20, jobs: 100 } : { hosts: 1000, jobs: 5000 };
-  return [batch(size), oneByOne(size), spreading(size), throughput(size)];
+  return [batch(size), oneByOne(size), spreading(size), throughput(size), whenFull(size)];
 }
 
 function batch(size: Size): BenchResult {
@@ -104,6 +108,55 @@ function throughput(size: Size): BenchResult {
     isMet: () => true,
     note: `${size.hosts} hosts, ${size.jobs} jobs, in memory, without commits`,
   });
+}
+
+function whenFull(size: Size): BenchResult {
+  const hosts = size.hosts * 10;
+  const runs = seeds.map((seed) => {
+    const board = nineTenthsFull(seededRandom(seed), hosts);
+    const p99 = (choose: Choose) => p99Millis(board, choose, size.jobs);
+    return { ours: p99(spread), peer: p99(randomFit(seededRandom(seed))) };
+  });
+  return resultOf({
+    name: 'schedule: one decision at 90 % full, p99',
+    ...{ unit: 'ms', peer: 'random choice among the hosts that fit', pairs: runs },
+    target: `<= ${decisionLimitMs} ms`,
+    isMet: ({ figure }) => figure <= decisionLimitMs,
+    note: `${hosts} hosts, ${size.jobs} decisions, in memory, without commits`,
+  });
+}
+
+/** Of a host there are as many as these as it has room for. */
+const aTwentieth = {
+  memoryBytes: hostMemory / 20,
+  cpuMillis: hostCpu / 20,
+  pids: 10,
+};
+
+/** Hosts from 80 % full to full, evenly. */
+function nineTenthsFull(random: Random, hosts: number): PlanBoard {
+  const board = boardOf({ hosts, jobs: 0 });
+  for (let slot = 0; slot < hosts; slot++) {
+    const count = 16 + Math.floor(random() * 5);
+    for (let one = 0; one < count; one++) board.add(`h${slot}`, aSmallJob(slot * 20 + one));
+  }
+  return board;
+}
+
+function aSmallJob(number: number): Job {
+  const app = `app-${number % 1000}`;
+  return aJob({ id: `job-${number}`, app, spec: aSpec({ resources: aTwentieth }) });
+}
+
+/** Nothing is added, so that every decision finds the board as full. */
+function p99Millis(board: PlanBoard, choose: Choose, decisions: number): number {
+  const times = Array.from({ length: decisions }, (_, number) => {
+    const job = aSmallJob(number);
+    const startedAt = performance.now();
+    choose(board, job);
+    return performance.now() - startedAt;
+  });
+  return quantile(times, 0.99);
 }
 
 interface Size {
