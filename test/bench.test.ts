@@ -21,7 +21,17 @@ const tiny: Record<string, { programs: string[]; needsRoot?: boolean }> = {
   dns: { programs: ['dnsperf', 'dnsmasq'], needsRoot: true },
 };
 /** Run by their own tests, or by hand: they need Docker, or a whole platform. */
-const larger = ['boot', 'container-start', 'idle', 'image', 'push', 'rolling-deploy'];
+const larger = [
+  'boot',
+  'boot-cluster',
+  'change-visible',
+  'container-start',
+  'idle',
+  'image',
+  'push',
+  'rolling-deploy',
+  'swarm',
+];
 
 for (const [name, { programs, needsRoot }] of Object.entries(tiny)) {
   const missing = programs.filter((program) => spawnSync(program, ['--version']).error);
