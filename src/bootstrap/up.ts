@@ -41,7 +41,7 @@ import { askSample, deploySample, sampleApp } from './sample.ts';
 import { systemProcesses } from './system-app.ts';
 import { bringKeys, inPlaceOf, readState, restoreState } from './takeover.ts';
 import { ensureCliConfig, findPerson, installCommand } from './user.ts';
-import { isLed, waitForApi, waitForDeployment, waitForOthers } from './wait.ts';
+import { isLed, waitForApi, waitForCopy, waitForDeployment, waitForOthers } from './wait.ts';
 
 export interface UpDeps {
   checkout: string;
@@ -115,6 +115,9 @@ async function startLayer0(
   );
   if (isNew)
     progress.line(`  host ${machine.name} (${machine.hostId}) runs version ${images.version}`);
+  const heldUp = await waitForCopy(machine);
+  if (heldUp !== undefined)
+    progress.line(`  the etcd here follows to this version later: ${heldUp}`);
   const store = createRemoteStore({
     baseUrl,
     clock: systemClock,

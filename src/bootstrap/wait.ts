@@ -9,7 +9,7 @@ import { retry } from '#core/retry';
 import type { OwnContainers } from '#layer0/host/index';
 import { type Host, hostKey } from '#layer0/host/wire';
 import type { Store } from '#layer0/store/client';
-import { readProgress, type Wanted } from '#layer0/upgrade/client';
+import { type CopyState, readProgress, type Wanted } from '#layer0/upgrade/client';
 import { type Deployment, deploymentKey } from '#layer1/controller/wire';
 import { hostName } from './containers.ts';
 import { bootstrapErrors } from './errors.ts';
@@ -21,6 +21,8 @@ import type { CliCluster } from './user.ts';
 const limitMs = 120_000;
 /** From start to an answer, with the store reached; a machine at its limits is slow. */
 const daemonLimitMs = 90_000;
+/** Longer than a copy that does not serve takes to be put back. */
+const copyLimitMs = 240_000;
 /** A daemon that starts may end once or twice, say when the engine is slow to answer it. */
 const mostEnds = 2;
 /** Each of the other machines has an image to fetch, and a daemon that may have to be put back. */
@@ -98,6 +100,24 @@ export async function waitForDaemon(
   }
 }
 
+/** Until the copy of the store on this machine, where it has one, is of this version. Why it waits for machines that are away. */
+export async function waitForCopy({ home }: Pick<Machine, 'home'>): Promise<string | undefined> {
+  const client = createHttpClient({ baseUrl: `unix:${home}/run/host.sock`, timeoutMs: 5000 });
+  const look = async () => {
+    const { renewal } = await client.json<{ renewal?: CopyState }>('GET', '/ha/member');
+    const { state = 'settled', reason = '' } = renewal ?? {};
+    if (state === 'failed') throw bootstrapErrors.command(reason);
+    if (state === 'running') throw bootstrapErrors.timeout(reason);
+    return state === 'held-up' ? reason : undefined;
+  };
+  try {
+    const hint = 'See `docker logs gantry-etcd` and `gantry cluster status`.';
+    return await waitUntil('etcd was not brought to this version', hint, look, copyLimitMs);
+  } finally {
+    client.close();
+  }
+}
+
 export async function waitForRunning(engine: OwnContainers, name: string): Promise<void> {
   await waitUntil(`${name} did not start`, `See \`docker logs ${name}\`.`, async () => {
     if (!(await engine.find(name))?.isRunning) throw bootstrapErrors.timeout('it does not run');
@@ -116,7 +136,7 @@ export async function waitForOthers(
     if (failure !== undefined) return { silent, failure };
     if (waiting.length > 0) {
       detail(waiting.join(', '));
-      throw bootstrapErrors.timeout(`${waiting.join(', ')} are of another version`);
+      throw bootstrapErrors.timeout(`${waiting.join(', ')} did not come to this version`);
     }
     return { silent, failure };
   };

@@ -8,7 +8,13 @@ import { createHttpServer, type HttpServer } from '#core/http-server';
 import type { DiscoveryClient } from '#layer0/discovery/index';
 import { createHa, type Ha } from '#layer0/ha/index';
 import { type Others, passedOn } from '#layer0/host/http';
-import { createSeal, type Host, loadSealKey, type Runtime } from '#layer0/host/index';
+import {
+  createOwnContainers,
+  createSeal,
+  type Host,
+  loadSealKey,
+  type Runtime,
+} from '#layer0/host/index';
 import type { Image } from '#layer0/images/wire';
 import {
   createMembership,
@@ -52,8 +58,9 @@ export async function createCluster(
   await peers.load();
   const identity = await readIdentity(membershipFolder(config.home));
   if (identity) peers.use(identity);
+  const containers = createOwnContainers({ socketPath: config.engineSocket, clock });
   const ha = createHa(
-    { peers, runtime, clock, random, log: deps.log.child({ part: 'ha' }) },
+    { peers, runtime, containers, clock, random, log: deps.log.child({ part: 'ha' }) },
     config,
   );
   const store = await ha.open();

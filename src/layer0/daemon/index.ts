@@ -233,7 +233,7 @@ async function createParts(
     createAppCollector(housekeeping, join(config.home, 'volumes')),
     createImageCollector(housekeeping),
   ];
-  const upgrade = createDaemonUpgrade(deps, config, { store, images });
+  const upgrade = createDaemonUpgrade(deps, config, { store, images, ha: cluster.ha });
   return {
     ...{ ...cluster, runtime, registry, discovery, network, images },
     ...{ host, scheduler, tunnels, dnsTable, upgrade, loops },

@@ -2,6 +2,7 @@
 // starts again by itself until it is done, and then removes itself.
 
 import type { Component } from '#core/component';
+import type { Ha } from '#layer0/ha/index';
 import { createOwnContainers, type OwnContainers } from '#layer0/host/index';
 import type { Images } from '#layer0/images/index';
 import type { Store } from '#layer0/store/client';
@@ -17,7 +18,7 @@ const replaceName = 'gantry-replace';
 export function createDaemonUpgrade(
   { clock, random, log }: DaemonDeps,
   config: DaemonConfig,
-  { store, images }: { store: Store; images: Images },
+  { store, images, ha }: { store: Store; images: Images; ha: Pick<Ha, 'renewal'> },
 ): Component {
   return createUpgrade(
     {
@@ -35,6 +36,7 @@ export function createDaemonUpgrade(
           engine.close();
         }
       },
+      copy: () => ha.renewal(),
       ...{ clock, random, log: log.child({ part: 'upgrade' }) },
     },
     config,

@@ -25,3 +25,11 @@ export const leaderSilenceMs = 2_000;
 export const electionTtlMs = 30_000;
 /** How often the members of etcd are compared with the machines of the cluster. */
 export const membersEveryMs = 10_000;
+/** Longest wait for one member. */
+export const memberAnswerMs = 3_000;
+/** From its start until the etcd of another image serves; then the one before it runs again. */
+export const renewalLimitMs = 60_000;
+/** How often what is being replaced is looked at. */
+export const renewalLookMs = 500;
+/** ... and what waits for its turn. */
+export const renewalWaitMs = 2_000;

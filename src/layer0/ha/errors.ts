@@ -23,6 +23,11 @@ export const haErrors = defineErrors('ha', {
     retry: true,
     doc: 'The store is being moved already. gantry cluster ha shows how far it is.',
   },
+  notRenewed: {
+    status: 503,
+    retry: true,
+    doc: 'The etcd of a new version did not serve on this machine, and the one before it runs again. See docker logs gantry-etcd there; script/up tries again.',
+  },
   failed: {
     status: 503,
     retry: true,

@@ -17,14 +17,16 @@ import { EtcdMember, type MemberDeps } from './member.ts';
 import { Members } from './members.ts';
 import { Mover } from './mover.ts';
 import { StorePlace } from './place.ts';
+import { RenewalTurn } from './renewal-turn.ts';
 import { readHaStatus } from './status.ts';
-import type { Candidate, HaStatus, MemberPlan, Place } from './wire.ts';
+import type { Candidate, HaStatus, MemberPlan, Place, Renewal } from './wire.ts';
 
 export { registerHaRoutes } from './http.ts';
 
 export interface HaDeps {
   peers: Peers;
   runtime: MemberDeps['runtime'];
+  containers: MemberDeps['containers'];
   clock: Clock;
   random: Random;
   log: Log;
@@ -43,6 +45,8 @@ export interface Ha extends HaClient, Pick<Component, 'stop'> {
   open(): Promise<SwitchingStore>;
   /** What a machine that joins is told: who has the store, as far as it needs to know. */
   storeHost(): string;
+  /** Whether the etcd of this machine is of the daemon's version. */
+  renewal(): Renewal;
   shown(): Record<string, unknown>;
 }
 
@@ -62,10 +66,12 @@ class StoreOnMachines implements Ha {
   constructor(deps: HaDeps, config: HaConfig) {
     this.#deps = deps;
     this.#config = config;
-    const { peers, runtime, clock, random, log } = deps;
+    const { peers, runtime, containers, clock, random, log } = deps;
     const files = new HaFiles(config.home);
     this.#place = new StorePlace({ peers, files, clock, random, log }, config);
-    this.#member = new EtcdMember({ runtime, files, clock, random, log }, config);
+    const turn = new RenewalTurn({ place: this.#place, peers, clock, log }, config);
+    const engine = { runtime, containers };
+    this.#member = new EtcdMember({ ...engine, turn, files, clock, random, log }, config);
     const ask = (hostId: string) => this.#ask(hostId);
     const shared = { place: this.#place, peers, ask, clock, random, log };
     this.#mover = new Mover(shared, config);
@@ -96,6 +102,10 @@ class StoreOnMachines implements Ha {
   storeHost(): string {
     const { hostId, storeHost } = this.#config;
     return this.#place.behind.engine === 'remote' ? storeHost : hostId;
+  }
+
+  renewal(): Renewal {
+    return this.#member.renewal;
   }
 
   shown(): Record<string, unknown> {
@@ -136,7 +146,8 @@ class StoreOnMachines implements Ha {
     const { home, hostId, version } = this.#config;
     const { bavail, bsize } = await statfs(home);
     const token = this.#member.plan?.token;
-    return { hostId, version, freeBytes: bavail * bsize, ...(token ? { token } : {}) };
+    const { renewal } = this.#member;
+    return { hostId, version, freeBytes: bavail * bsize, renewal, ...(token ? { token } : {}) };
   }
 
   async runMember(plan: MemberPlan): Promise<void> {

@@ -1,21 +1,32 @@
 // The member of etcd on this machine: a container that this daemon starts, adopts by label and starts again. It needs no store:
-// its plan is a file. Only a plan that says so makes a new one.
+// its plan is a file. Only a plan that says so makes a new one. One that would be made differently today is replaced when it is
+// this machine's turn; the one before comes back when the new one does not serve. Killed anywhere, the next look goes on.
 
-import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
-import type { Container, ContainerSpec, Runtime } from '#layer0/host/index';
-import { etcdArguments } from '#layer0/store/index';
-import { leaderSilenceMs, lookMs, memberCpuMillis, memberMemoryBytes } from './config.ts';
+import type { Container, ContainerSpec, OwnContainers, Runtime } from '#layer0/host/index';
+import { lookMs, renewalLimitMs, renewalLookMs, renewalWaitMs } from './config.ts';
+import { type ContainersSeen, type EngineStep, planContainer } from './decide/plan-container.ts';
+import { haErrors } from './errors.ts';
+import {
+  etcdBeforeName,
+  etcdContainer,
+  etcdName,
+  isSameMember,
+  planLabel,
+} from './etcd-container.ts';
 import type { HaFiles } from './files.ts';
-import type { MemberPlan } from './wire.ts';
+import type { RenewalTurn } from './renewal-turn.ts';
+import type { MemberPlan, Renewal } from './wire.ts';
 
 export interface MemberDeps {
   runtime: Pick<Runtime, 'list' | 'create' | 'start' | 'remove'>;
+  containers: Pick<OwnContainers, 'stop' | 'rename' | 'tail' | 'close'>;
+  turn: Pick<RenewalTurn, 'take' | 'release' | 'isServing'>;
   files: HaFiles;
   clock: Clock;
   random: Random;
@@ -28,9 +39,16 @@ export interface MemberConfig {
   hostId: string;
 }
 
-const planLabel = 'gantry.plan';
-const containerName = 'gantry-etcd';
-const logMaxBytes = 10 * 1024 * 1024;
+const hostName = 'gantry-host';
+/** What of its log is said when a container does not come up. */
+const saidLines = 5;
+
+interface Pass {
+  wanted: ContainerSpec;
+  plan: MemberPlan;
+  /** By name, as `planContainer` saw them. */
+  found: ReadonlyMap<string, Container>;
+}
 
 export class EtcdMember {
   readonly #deps: MemberDeps;
@@ -39,6 +57,11 @@ export class EtcdMember {
   #plan: MemberPlan | undefined;
   /** Somebody said so: without a plan data is left alone. */
   #isEnded = false;
+  #renewal: Renewal = { state: 'running', reason: 'the etcd here has not been looked at yet' };
+  /** Since when this life has waited for the new one. */
+  #renewedSinceMs: number | undefined;
+  /** Hash of what did not come up. */
+  #refused: string | undefined;
 
   constructor(deps: MemberDeps, config: MemberConfig) {
     this.#deps = deps;
@@ -46,7 +69,7 @@ export class EtcdMember {
     const { clock, random, log } = deps;
     this.#loop = createLoop({
       ...{ name: 'ha/etcd-member', resyncMs: lookMs, clock, random, log },
-      run: () => this.#pass(),
+      run: (signal) => this.#pass(signal),
     });
   }
 
@@ -54,17 +77,23 @@ export class EtcdMember {
     return this.#plan;
   }
 
+  get renewal(): Renewal {
+    return this.#renewal;
+  }
+
   async start(): Promise<void> {
     this.#plan = await this.#deps.files.readPlan();
+    if (!this.#plan) this.#renewal = { state: 'settled' };
     this.#loop.start();
   }
 
-  stop(): Promise<void> {
-    return this.#loop.stop();
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+    this.#deps.containers.close();
   }
 
   status(): Record<string, unknown> {
-    return { token: this.#plan?.token, loop: this.#loop.status() };
+    return { token: this.#plan?.token, renewal: this.#renewal, loop: this.#loop.status() };
   }
 
   async run(plan: MemberPlan): Promise<void> {
@@ -80,22 +109,126 @@ export class EtcdMember {
     this.#loop.trigger();
   }
 
-  async #pass(): Promise<void> {
-    const { runtime, log } = this.#deps;
+  async #pass(signal: AbortSignal): Promise<void | { againMs: number }> {
     const plan = this.#plan;
-    const found = await runtime.list(this.#labels('etcd'));
-    const wanted = plan && (await this.#specOf(plan));
-    const isWanted = ({ labels }: Container) =>
-      wanted !== undefined && labels[planLabel] === wanted.labels[planLabel];
-    for (const { id } of found.filter((container) => !isWanted(container)))
-      await runtime.remove(id);
-    if (plan || this.#isEnded) await this.#forgetData(plan?.data);
-    if (!plan || !wanted) return;
-    const there = found.find(isWanted);
-    if (there?.state === 'running') return;
-    if (there) log.warn({ exitCode: there.exitCode }, 'etcd had ended and is started again');
-    await mkdir(join(this.#folder, plan.data), { recursive: true, mode: 0o700 });
-    await runtime.start(there?.id ?? (await runtime.create(wanted)));
+    if (!plan) return this.#clear();
+    const wanted = await this.#specOf(plan);
+    if (!wanted) return;
+    const all = await this.#deps.runtime.list(this.#labels('etcd'));
+    const found = new Map(all.map((container) => [container.name, container]));
+    const seen = this.#see(found, wanted);
+    const step = planContainer(seen);
+    if (step.kind === 'nothing') return this.#settle(seen, plan);
+    if (seen.before) this.#renewedSinceMs ??= this.#deps.clock.monotonicMs();
+    if (step.kind === 'set-aside') return this.#setAside(plan, signal);
+    await this.#act(step, { wanted, plan, found });
+    return { againMs: renewalLookMs };
+  }
+
+  #see(found: ReadonlyMap<string, Container>, wanted: ContainerSpec): ContainersSeen {
+    const look = (name: string) => {
+      const container = found.get(name);
+      if (!container) return undefined;
+      const { labels, state } = container;
+      const plan = labels[planLabel] ?? '';
+      return { plan, isRunning: state === 'running', isSameMember: isSameMember(labels, wanted) };
+    };
+    return {
+      wanted: wanted.labels[planLabel] ?? '',
+      current: look(etcdName),
+      before: look(etcdBeforeName),
+      refused: this.#refused,
+    };
+  }
+
+  /** Nothing is left to do; what was put back stays a failure until another one is wanted. */
+  async #settle({ wanted, refused }: ContainersSeen, plan: MemberPlan): Promise<void> {
+    await this.#forgetData(plan.data);
+    await this.#deps.turn.release();
+    this.#renewedSinceMs = undefined;
+    if (refused !== wanted) this.#renewal = { state: 'settled' };
+    if (this.#renewal.state === 'failed') throw haErrors.notRenewed(this.#renewal.reason);
+  }
+
+  async #act(step: EngineStep, pass: Pass): Promise<void> {
+    const { wanted, plan, found } = pass;
+    const { runtime, containers, log } = this.#deps;
+    const current = found.get(etcdName);
+    switch (step.kind) {
+      case 'remove':
+        return runtime.remove(current?.id ?? '');
+      case 'start':
+        if (await this.#isRefused(pass)) return;
+        log.warn({ exitCode: current?.exitCode }, 'etcd had ended and is started again');
+        return runtime.start(current?.id ?? '');
+      case 'create':
+        if (await this.#isRefused(pass)) return;
+        // Never two on one folder.
+        await containers.stop(etcdBeforeName);
+        await this.#forgetData(plan.data);
+        await mkdir(join(this.#folder, plan.data), { recursive: true, mode: 0o700 });
+        return runtime.start(await runtime.create(wanted));
+      case 'judge':
+        return this.#judge(pass);
+      case 'put-back':
+        await containers.rename(etcdBeforeName, etcdName);
+        log.warn('the etcd before it runs again');
+        return;
+    }
+  }
+
+  async #setAside({ token }: MemberPlan, signal: AbortSignal): Promise<void | { againMs: number }> {
+    const { turn, containers, runtime, log } = this.#deps;
+    const daemons = await runtime.list(this.#labels('host'));
+    // A daemon that does not come up is put back, and etcd with it.
+    const isOnTrial = daemons.some(({ name }) => name === `${hostName}-before`);
+    const { wait, isHeldUp } = isOnTrial
+      ? { wait: 'the daemon here is being replaced' }
+      : await turn.take(token, signal);
+    if (wait !== undefined) {
+      this.#renewal = { state: isHeldUp ? 'held-up' : 'running', reason: wait };
+      return isHeldUp ? undefined : { againMs: renewalWaitMs };
+    }
+    this.#renewal = { state: 'running', reason: 'the etcd here is being replaced' };
+    log.info('the etcd here is replaced by one of the present version');
+    // The leader of etcd hands over before it ends.
+    await containers.stop(etcdName);
+    await containers.rename(etcdName, etcdBeforeName);
+    return { againMs: 0 };
+  }
+
+  async #judge(pass: Pass): Promise<void> {
+    const { hostId } = this.#config;
+    const own = pass.plan.nodes.find((node) => node.hostId === hostId);
+    if (own && (await this.#deps.turn.isServing(own.clientUrl))) {
+      await this.#deps.runtime.remove(pass.found.get(etcdBeforeName)?.id ?? '');
+      this.#deps.log.info('the etcd of the present version serves');
+      return;
+    }
+    await this.#isRefused(pass);
+  }
+
+  /** The new one has had its time: it goes, and is not tried again in this life. */
+  async #isRefused({ wanted, found }: Pass): Promise<boolean> {
+    const { clock, runtime, containers, log } = this.#deps;
+    const since = found.has(etcdBeforeName) ? this.#renewedSinceMs : undefined;
+    if (since === undefined || clock.monotonicMs() - since < renewalLimitMs) return false;
+    const current = found.get(etcdName);
+    const said = current ? await containers.tail(etcdName, saidLines).catch(() => '') : '';
+    this.#refused = wanted.labels[planLabel];
+    const reason = `the etcd of the present version did not serve within ${renewalLimitMs / 1000} s, and the one before it runs again: ${said.trim()}`;
+    this.#renewal = { state: 'failed', reason };
+    log.warn({ reason }, 'etcd is put back');
+    if (current) await runtime.remove(current.id);
+    return true;
+  }
+
+  /** No plan: what runs by an earlier one goes; its data only when somebody said so. */
+  async #clear(): Promise<void> {
+    const { runtime } = this.#deps;
+    for (const { id } of await runtime.list(this.#labels('etcd'))) await runtime.remove(id);
+    if (this.#isEnded) await this.#forgetData(undefined);
+    this.#renewal = { state: 'settled' };
   }
 
   get #folder(): string {
@@ -113,34 +246,13 @@ export class EtcdMember {
       if (name !== kept) await rm(join(this.#folder, name), { recursive: true, force: true });
   }
 
+  /** Of the daemon's image; undefined while that is not to be seen: what runs, runs. */
   async #specOf(plan: MemberPlan): Promise<ContainerSpec | undefined> {
     const { home, hostId } = this.#config;
-    const own = plan.nodes.find((node) => node.hostId === hostId);
-    const [daemon] = await this.#deps.runtime.list(this.#labels('host'));
-    if (!own || !daemon) return undefined;
-    const identity = join(home, 'membership');
-    const command = etcdArguments({
-      ...{ name: hostId, dataFolder: join(this.#folder, plan.data), clusterToken: plan.token },
-      ...{ clientUrl: own.clientUrl, peerUrl: own.peerUrl, state: plan.state },
-      electionMs: leaderSilenceMs,
-      members: Object.fromEntries(plan.nodes.map((node) => [node.hostId, node.peerUrl])),
-      tls: {
-        certFile: join(identity, 'host.crt'),
-        keyFile: join(identity, 'host.key'),
-        caFile: join(identity, 'authority.crt'),
-      },
-    });
-    const hash = createHash('sha256').update(JSON.stringify(command)).digest('hex').slice(0, 16);
-    return {
-      ...{ name: containerName, image: daemon.image, command: ['etcd', ...command], env: {} },
-      labels: { ...this.#labels('etcd'), [planLabel]: hash },
-      network: { kind: 'host' },
-      binds: [
-        { source: this.#folder, target: this.#folder, isReadOnly: false },
-        { source: identity, target: identity, isReadOnly: true },
-      ],
-      ...{ memoryBytes: memberMemoryBytes, cpuMillis: memberCpuMillis, pids: 512 },
-      ...{ tty: false, openStdin: false, capabilities: [], logMaxBytes, logMaxFiles: 3 },
-    };
+    const daemons = await this.#deps.runtime.list(this.#labels('host'));
+    const image = daemons.find(({ name }) => name === hostName)?.image;
+    if (image === undefined) return undefined;
+    const labels = this.#labels('etcd');
+    return etcdContainer(plan, { home, hostId, folder: this.#folder, image, labels });
   }
 }

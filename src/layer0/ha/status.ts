@@ -4,6 +4,7 @@ import type { Clock } from '#core/clock';
 import { within } from '#core/within';
 import type { Peers } from '#layer0/membership/index';
 import { listMembers, readStatus } from '#layer0/store/index';
+import { memberAnswerMs } from './config.ts';
 import { summarize } from './decide/summarize.ts';
 import type { StorePlace } from './place.ts';
 import type { HaStatus, MemberStatus, MoveStatus } from './wire.ts';
@@ -17,9 +18,6 @@ export interface StatusQuestion {
   clock: Clock;
 }
 
-/** Longest wait for one member. */
-const memberTimeoutMs = 3_000;
-
 export async function readHaStatus(question: StatusQuestion): Promise<HaStatus> {
   const { behind, isUndecided, storeHost, peers } = question;
   const nameOf = (hostId: string) => peers.get(hostId)?.name ?? hostId;
@@ -31,7 +29,7 @@ export async function readHaStatus(question: StatusQuestion): Promise<HaStatus> 
   if (behind.engine === 'remote') {
     const status = await peers
       .client(storeHost)
-      .json<HaStatus>('GET', '/ha/status', { timeoutMs: memberTimeoutMs })
+      .json<HaStatus>('GET', '/ha/status', { timeoutMs: memberAnswerMs })
       .catch(() => undefined);
     if (status) return { ...status, engine: status.engine === 'etcd' ? 'etcd' : 'remote' };
   }
@@ -49,7 +47,7 @@ export async function readHaStatus(question: StatusQuestion): Promise<HaStatus> 
 
 async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, clock: Clock) {
   const { store, place } = behind;
-  const listed = await within(clock, memberTimeoutMs, () => listMembers(store.client)).catch(
+  const listed = await within(clock, memberAnswerMs, () => listMembers(store.client)).catch(
     () => undefined,
   );
   const known = listed?.map(({ name, clientUrl, isLearner }) => ({
@@ -72,5 +70,5 @@ async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, cl
 }
 
 function ask({ store }: StorePlace['behind'] & { engine: 'etcd' }, url: string) {
-  return readStatus(store.client, url, memberTimeoutMs).catch(() => undefined);
+  return readStatus(store.client, url, memberAnswerMs).catch(() => undefined);
 }

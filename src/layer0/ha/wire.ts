@@ -32,12 +32,30 @@ export const memberPlanSchema = Type.Object({
 });
 export type MemberPlan = Static<typeof memberPlanSchema>;
 
+/** Is the etcd of this machine of the daemon's version, and how far is its replacement? */
+export const renewalSchema = Type.Object({
+  state: Type.Union(
+    [
+      Type.Literal('settled'),
+      Type.Literal('running'),
+      Type.Literal('held-up'),
+      Type.Literal('failed'),
+    ],
+    { description: '`held-up`: copies on other machines are away; `failed`: it was put back.' },
+  ),
+  reason: Type.Optional(Type.String()),
+});
+export type Renewal =
+  | { state: 'settled' }
+  | { state: 'running' | 'held-up' | 'failed'; reason: string };
+
 /** A machine as one that could have a copy of the store. */
 export const candidateSchema = Type.Object({
   hostId: Type.String(),
   version: Type.String(),
   freeBytes: Type.Integer({ description: 'On the disk of <home>.' }),
   token: Type.Optional(Type.String({ description: 'Of the etcd that it runs a member of.' })),
+  renewal: Type.Optional(renewalSchema),
 });
 export type Candidate = Static<typeof candidateSchema>;
 

@@ -29,6 +29,7 @@ export {
 } from './etcd/maintenance.ts';
 export {
   addLearner,
+  askServing,
   type ClusterMember,
   listMembers,
   moveMember,

@@ -42,6 +42,15 @@ test('a host whose daemon is being replaced is silent, and waited for', async ()
   assert.deepEqual((await readProgress(store, wanted)).silent, ['b']);
 });
 
+test('a host has its turn until its copy of the store has followed its daemon', async () => {
+  await aHost('b', 'new', true);
+  await put(turnKey, { upgrade: wanted.id, host: 'host-b' });
+  assert.deepEqual((await readProgress(store, wanted)).waiting, ['b']);
+  await store.txn({ compare: [], operations: [{ delete: `${hostAlivePrefix}host-b` }] });
+  const lost = await readProgress(store, wanted);
+  assert.deepEqual(lost, { waiting: [], silent: [], failure: undefined });
+});
+
 test('a host that went back to its old daemon is named with its reason', async () => {
   await aHost('b', 'old', true);
   await put(turnKey, { upgrade: wanted.id, host: 'host-b', failure: 'it ended 3 times' });

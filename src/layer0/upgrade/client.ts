@@ -6,6 +6,7 @@ import { type Host, hostAlivePrefix, hostPrefix } from '#layer0/host/wire';
 import { listAll, type Store } from '#layer0/store/client';
 import { type Turn, turnKey, type Wanted, wantedKey } from './wire.ts';
 
+export type { CopyState } from './decide/next-step.ts';
 export { type Outcome, outcomeFile, type Turn, type Wanted, wantedKey } from './wire.ts';
 
 /** Asks every host for this version; asked again after a failure, everybody tries again. */
@@ -36,13 +37,14 @@ export async function readProgress(store: Store, wanted: Wanted): Promise<Upgrad
   ]);
   const { upgrade, host = '', failure } = turn?.value ?? {};
   const isOfThis = upgrade === wanted.id;
-  const isHeardOf = new Set([
-    ...alive.map(({ key }) => key.slice(hostAlivePrefix.length)),
-    ...(isOfThis && failure === undefined ? [host] : []),
-  ]);
+  // Its turn ends when its copy of the store has followed. One that was lost after its daemon had is done.
+  const isAlive = new Set(alive.map(({ key }) => key.slice(hostAlivePrefix.length)));
+  const isAtIt = ({ id }: Host) =>
+    isOfThis && failure === undefined && id === host && isAlive.has(id);
+  const isHeardOf = new Set([...isAlive, ...(isOfThis && failure === undefined ? [host] : [])]);
   const behind = hosts
     .map(({ value }) => value)
-    .filter(({ version }) => version !== wanted.version);
+    .filter((each) => each.version !== wanted.version || isAtIt(each));
   const nameOf = (id: string) => hosts.find(({ value }) => value.id === id)?.value.name ?? id;
   return {
     waiting: behind.filter(({ id }) => isHeardOf.has(id)).map(({ name }) => name),

@@ -13,8 +13,7 @@ import { type Host, hostAlivePrefix, hostPrefix } from '#layer0/host/wire';
 import { createMirror, listAll, type Mirror, type Store } from '#layer0/store/client';
 import type { Compare, Operation } from '#layer0/store/wire';
 import { lookEveryMs, resyncMs, turnLimitMs } from './config.ts';
-
-import { nextStep, type Seen, type Step } from './decide/next-step.ts';
+import { type CopyState, nextStep, type Seen, type Step } from './decide/next-step.ts';
 import { upgradeErrors } from './errors.ts';
 import {
   type Outcome,
@@ -33,6 +32,8 @@ export interface UpgradeDeps {
   ensureImage(image: string, tag: string): Promise<boolean>;
   /** Starts what replaces the daemon and outlives it; does nothing while that runs. */
   startReplacement(wanted: Wanted): Promise<void>;
+  /** How far the copy of the store on this machine is. */
+  copy(): CopyState;
   clock: Clock;
   random: Random;
   log: Log;
@@ -131,6 +132,7 @@ class TurnTaker implements Component {
           .map(({ value }) => [value.id, value.version]),
       ),
       outcome: await readOutcome(join(home, outcomeFile)),
+      copy: this.#deps.copy(),
     };
   }
 

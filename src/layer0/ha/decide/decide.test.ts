@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { hasCode } from '#core/errors';
 import { neededBytes } from '../config.ts';
 import type { MemberStatus } from '../wire.ts';
+import { missingWithout } from './can-spare.ts';
 import { chooseHosts, type Machine } from './choose-hosts.ts';
 import { type ListedMember, planMembers } from './plan-members.ts';
 import { summarize } from './summarize.ts';
@@ -136,5 +137,29 @@ describe('the members of etcd', () => {
     assert.equal(planMembers([a, b], machines, 3), undefined);
     const added = member('d', { name: '', isLearner: true });
     assert.equal(planMembers([a, b, added], machines, 3), undefined);
+  });
+});
+
+describe('a copy of the store', () => {
+  const member = (hostId: string, isReachable = true, isLearner = false) => ({
+    ...{ hostId, isReachable, isLearner },
+  });
+  test('can be away for a moment while the others are enough without it', () => {
+    const [a, b, c, c0] = [member('a'), member('b'), member('c'), member('c', false)];
+    assert.deepEqual(missingWithout([a, b, c], 'a'), []);
+    assert.deepEqual(missingWithout([a, b, c0], 'a'), ['c']);
+    const five = [a, b, c, member('d'), member('e', false)];
+    assert.deepEqual(missingWithout(five, 'a'), []);
+  });
+
+  test('of two or of one waits for nobody who is there: nothing better will come', () => {
+    assert.deepEqual(missingWithout([member('a'), member('b')], 'a'), []);
+    assert.deepEqual(missingWithout([member('a'), member('b', false)], 'a'), ['b']);
+    assert.deepEqual(missingWithout([member('a')], 'a'), []);
+  });
+
+  test('does not count on one that only learns', () => {
+    const learner = member('d', true, true);
+    assert.deepEqual(missingWithout([member('a'), member('b', false), learner], 'a'), ['b']);
   });
 });

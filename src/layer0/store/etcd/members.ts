@@ -34,6 +34,11 @@ export async function listMembers(client: EtcdClient): Promise<ClusterMember[]> 
   return answer.members.map(memberOf);
 }
 
+/** Asks one member what only one with a leader, and with all that was agreed on until now, can answer. */
+export async function askServing(client: EtcdClient, url: string, timeoutMs: number) {
+  await client.callMember(url, calls.listMembers, { linearizable: true }, timeoutMs);
+}
+
 function memberOf({ ID, name = '', peerURLs, clientURLs, isLearner = false }: MemberRecord) {
   const clientUrl = clientURLs?.[0];
   const member: ClusterMember = { id: ID, name, peerUrl: peerURLs?.[0] ?? '', isLearner };

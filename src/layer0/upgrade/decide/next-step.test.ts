@@ -25,6 +25,7 @@ function seen(change: Partial<Seen> = {}): Seen {
       ['host-c', 'old'],
     ]),
     outcome: undefined,
+    copy: { state: 'settled' },
     ...change,
   };
 }
@@ -57,6 +58,29 @@ describe('an upgrade', () => {
     assert.deepEqual(step({ turn }), { kind: 'replace' });
     const self = { hostId: 'host-b', version: 'new' };
     assert.deepEqual(step({ turn, self }), { kind: 'give-back' });
+  });
+
+  test('goes on to the next host when the copy of the store on this one is whole again', () => {
+    const turn = turnOf('host-b');
+    const self = { hostId: 'host-b', version: 'new' };
+    const copy = { state: 'running', reason: 'the etcd here is being replaced' } as const;
+    assert.deepEqual(step({ turn, self, copy }), { kind: 'wait', for: copy.reason });
+    const other = { hostId: 'host-c', version: 'old' };
+    assert.deepEqual(step({ turn, self: other }), { kind: 'wait', for: 'host-b' });
+    const heldUp = { state: 'held-up', reason: 'the copies of c must answer first' } as const;
+    assert.deepEqual(step({ turn, self, copy: heldUp }), { kind: 'give-back' });
+  });
+
+  test('ends where the copy of the store was put back: that is told once, and tried again when asked', () => {
+    const self = { hostId: 'host-b', version: 'new' };
+    const copy = { state: 'failed', reason: 'it did not serve' } as const;
+    const told = { kind: 'tell-failure', failure: 'it did not serve' } as const;
+    assert.deepEqual(step({ turn: turnOf('host-b'), self, copy }), told);
+    const failed = turnOf('host-b', { failure: 'it did not serve' });
+    assert.deepEqual(step({ turn: failed, self, copy }), { kind: 'nothing' });
+    const earlier = { ...failed, upgrade: 'upg-0' };
+    assert.deepEqual(step({ turn: earlier, self, copy }), told);
+    assert.deepEqual(step({ turn: earlier, self }), { kind: 'give-back' });
   });
 
   test('that was put back is told once, and nobody else begins', () => {

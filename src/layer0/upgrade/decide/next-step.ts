@@ -12,6 +12,14 @@ export interface Seen {
   alive: ReadonlyMap<string, string>;
   /** Of an attempt on this machine that was put back. */
   outcome: Outcome | undefined;
+  /** Of the copy of the store on this machine, which follows the daemon. */
+  copy: CopyState;
+}
+
+/** `held-up`: it follows when copies on other machines are back, for which nobody waits. */
+export interface CopyState {
+  state: 'settled' | 'running' | 'held-up' | 'failed';
+  reason?: string;
 }
 
 export type Step =
@@ -27,8 +35,9 @@ export function nextStep(seen: Seen, turnLimitMs: number): Step {
   const { self, wanted, turn, outcome } = seen;
   if (!wanted) return { kind: 'nothing' };
   const isMine = turn?.host === self.hostId;
-  if (self.version === wanted.version) return { kind: isMine ? 'give-back' : 'nothing' };
   const isOfThis = turn?.upgrade === wanted.id;
+  if (self.version === wanted.version)
+    return isMine ? finish(seen.copy, isOfThis && turn.failure !== undefined) : { kind: 'nothing' };
   if (isOfThis && turn.failure !== undefined) return { kind: 'nothing' };
   if (isOfThis && isMine)
     return outcome?.upgrade === wanted.id
@@ -40,6 +49,13 @@ export function nextStep(seen: Seen, turnLimitMs: number): Step {
   const next = firstBehind(seen.alive, wanted.version);
   if (next !== undefined && next < self.hostId) return { kind: 'wait', for: next };
   return { kind: 'take-turn' };
+}
+
+/** The next machine begins when the copy of the store here is whole again: at most one is away because of an upgrade. */
+function finish({ state, reason = '' }: CopyState, isTold: boolean): Step {
+  if (state === 'running') return { kind: 'wait', for: reason };
+  if (state !== 'failed') return { kind: 'give-back' };
+  return isTold ? { kind: 'nothing' } : { kind: 'tell-failure', failure: reason };
 }
 
 function firstBehind(alive: ReadonlyMap<string, string>, version: string): string | undefined {
