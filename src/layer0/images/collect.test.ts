@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CollectInput, imagesToCollect } from './decide/collect.ts';
-import { importMarks } from './imported.ts';
+import { importMarks, pulledName } from './imported.ts';
 import type { Image } from './wire.ts';
 
 const nowMs = 1_000_000;
@@ -36,6 +36,25 @@ test('an image without our label stays, whatever its age', () => {
 test('base and system images stay: the installation made them', () => {
   assert.deepEqual(collected([anImage({ labels: { 'gantry.kind': 'stack' } })]), []);
   assert.deepEqual(collected([anImage({ labels: { 'gantry.kind': 'system' } })]), []);
+});
+
+test('system images of versions before the last one may go, what is built on one may not', () => {
+  const system = (version: number, rest: Partial<Image> = {}) =>
+    anImage({
+      ...{ id: `sha256:${version}`, labels: { 'gantry.kind': 'system' }, createdAt: version },
+      ...{ tags: [`gantry/system:${version}`] },
+      ...rest,
+    });
+  const pulled = pulledName('sha256:2');
+  const all = [system(4), system(1), system(3), system(2)];
+  assert.deepEqual(collected(all), ['sha256:1', 'sha256:2']);
+  assert.deepEqual(collected(all, { keep: new Set(['sha256:1']) }), ['sha256:2']);
+  const marked = system(2, { tags: ['gantry/system:2', pulled] });
+  assert.deepEqual(collected([system(4), system(3), marked]), ['sha256:2']);
+  const mine = system(0, { id: 'sha256:mine', tags: ['mine:1'] });
+  assert.deepEqual(collected([...all, mine]), ['sha256:1', 'sha256:2']);
+  const named = system(1, { tags: ['gantry/system:1', 'mine:1'] });
+  assert.deepEqual(collected([system(4), named, system(3)]), []);
 });
 
 test('what a crashed commit left behind may go', () => {

@@ -22,9 +22,14 @@ export function pulledName(imageId: string): string {
 
 /** Has the image come by an import, and no name but those it came with? */
 export function isImportedOnly(image: Named): boolean {
-  const names = image.tags.filter((tag) => !isMark(tag));
+  const names = ownNames(image);
   const isKnown = (name: string) => image.tags.includes(markOf(image, name));
   return names.length < image.tags.length && names.every(isKnown);
+}
+
+/** Those that are not marks. */
+export function ownNames(image: Named): string[] {
+  return image.tags.filter((tag) => !isMark(tag));
 }
 
 function isMark(tag: string): boolean {

@@ -27,6 +27,8 @@ export const imageLabels = { app: 'gantry.app', kind: 'gantry.kind' } as const;
 
 /** Repository of the names that hold what a build made on its way: its tags are the build's and the stage's. */
 export const unfinishedName = 'gantry/unfinished';
+/** Repository of the images that the platform runs in, by version. */
+export const systemName = 'gantry/system';
 /** Repository of the names that mark what Gantry imported: see imported.ts. */
 export const importedName = 'gantry/imported';
 

@@ -29,6 +29,8 @@ export const systemAppId = 'app-gantry';
 
 /** Caps of what grows. Releases, finished deployments: of each app. */
 export const maxReleasesPerApp = 50;
+/** Of the platform itself: each holds a system image on every machine. The present one, and two to go back to. */
+export const maxSystemReleases = 3;
 export const maxDeploymentsPerApp = 50;
 export const maxEvents = 10_000;
 /** Most jobs of one process type. */

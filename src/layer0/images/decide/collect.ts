@@ -1,10 +1,12 @@
-// Which images may go? Pure. Only what Gantry made for an app, imported, or left half-made is ever named; base images,
-// system images and everything that people brought themselves stay.
+// Which images may go? Pure. Only what Gantry made for an app, imported, or left half-made is ever named, and system images
+// of versions before the last one; base images and everything that people brought themselves stay.
 
-import { isImportedOnly } from '../imported.ts';
-import { type Image, imageLabels, unfinishedName } from '../wire.ts';
+import { isImportedOnly, ownNames } from '../imported.ts';
+import { type Image, imageLabels, systemName, unfinishedName } from '../wire.ts';
 
 export const intermediateKind = 'intermediate';
+/** System images that stay: what was made last, and one to go back to. What is used stays anyway. */
+const keptSystemImages = 2;
 
 export interface CollectInput {
   images: Image[];
@@ -21,8 +23,15 @@ export interface CollectInput {
 
 /** Ids to remove, oldest first. */
 export function imagesToCollect(input: CollectInput): string[] {
+  const earlier = new Set(
+    input.images
+      .filter(isSystem)
+      .sort((a, b) => b.createdAt - a.createdAt)
+      .slice(keptSystemImages),
+  );
   return input.images
-    .filter((image) => isCollectable(image) && !input.keep.has(image.id) && isOld(image, input))
+    .filter((image) => isCollectable(image) || earlier.has(image))
+    .filter((image) => !input.keep.has(image.id) && isOld(image, input))
     .filter(({ labels }) => input.app === undefined || labels[imageLabels.app] === input.app)
     .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
     .map((image) => image.id);
@@ -34,6 +43,12 @@ function isCollectable(image: Image): boolean {
   const isUnfinished = tags.length > 0 && tags.every((tag) => tag.startsWith(`${unfinishedName}:`));
   const isMade = kind === intermediateKind || labels[imageLabels.app] !== undefined;
   return isMade || isUnfinished || isImportedOnly(image);
+}
+
+/** By its names, not by its label: whatever is built on it has that, too. */
+function isSystem(image: Image): boolean {
+  const names = ownNames(image);
+  return names.length > 0 && names.every((name) => name.startsWith(`${systemName}:`));
 }
 
 /** The date inside an imported image may be years ago: its time on this machine counts. */

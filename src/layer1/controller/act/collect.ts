@@ -18,6 +18,7 @@ import {
   maxDeploymentsPerApp,
   maxEvents,
   maxReleasesPerApp,
+  maxSystemReleases,
   type Release,
   releaseKey,
 } from '../wire.ts';
@@ -40,9 +41,10 @@ type Fenced = Pick<CollectDeps, 'store' | 'fence'>;
 /** One app's releases and deployments. */
 export async function collectApp(deps: CollectDeps, appId: string): Promise<void> {
   const { store, observer } = deps;
-  const caps = deps.caps ?? { releases: maxReleasesPerApp, deployments: maxDeploymentsPerApp };
   const app = observer.app(appId)?.value;
   if (!app || app.isDeleting) return;
+  const ofApp = app.isSystem ? maxSystemReleases : maxReleasesPerApp;
+  const caps = deps.caps ?? { releases: ofApp, deployments: maxDeploymentsPerApp };
   const deployments = observer.deployments(appId).map(({ value }) => value);
   const releases = await readReleases(store, appId);
   const needed = new Set<string>(observer.formations(appId).map(({ value }) => value.release));
