@@ -9,7 +9,7 @@ import { createHttpServer, type HttpServer, listenUnix } from '#core/http-server
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import type { Loop } from '#core/reconcile';
-import { Type } from '#core/schema';
+import { type Static, Type } from '#core/schema';
 import {
   createDiscovery,
   createDnsTable,
@@ -298,43 +298,54 @@ export function registerRoutes(
   registerDiscoveryRoutes(server, { discovery: parts.discovery, store: parts.store, clock });
   registerNetworkRoutes(server, { network: parts.network });
   parts.tunnels.registerRoutes(server);
-  server.get(
+  server.get<{ Querystring: Static<typeof statusQuery> }>(
     '/status',
     {
       schema: {
         summary: 'What the host daemon is doing, for doctor',
         tags: ['status'],
+        querystring: statusQuery,
         response: { 200: Type.Record(Type.String(), Type.Unknown()) },
       },
     },
-    () => report(parts, { deps, config }),
+    ({ query }) => report(parts, { deps, config, ...query }),
   );
-  server.get(
+  server.get<{ Querystring: Static<typeof statusQuery> }>(
     '/members/status',
     {
       schema: {
         summary: 'How every machine of the cluster is, those that do not answer too',
         tags: ['status'],
+        querystring: statusQuery,
         response: { 200: Type.Array(memberReportSchema) },
       },
     },
-    () => {
+    ({ query }) => {
       const { hostId, hostName: name, hostAddress: address } = config;
       const self = { hostId, name, address };
-      const own = () => report(parts, { deps, config });
-      return reportMembers({ self, peers: parts.peers, report: own, clock });
+      const own = () => report(parts, { deps, config, ...query });
+      return reportMembers({ self, peers: parts.peers, report: own, clock, ...query });
     },
   );
 }
 
+const statusQuery = Type.Object({
+  checks: Type.Optional(
+    Type.Boolean({ description: 'Compare the tunnels of the machine with the records, too.' }),
+  ),
+});
+
 async function report(
   parts: Parts,
-  { deps, config }: { deps: DaemonDeps; config: DaemonConfig },
+  { deps, config, checks }: { deps: DaemonDeps; config: DaemonConfig; checks?: boolean },
 ): Promise<HostReport & Record<string, unknown>> {
   const { store, runtime, membership } = parts;
   const status = statusOf(parts);
   const certificateEndsAt = () => membership.certificateEndsAt();
-  const machine = { store, runtime, home: config.home, clock: deps.clock, certificateEndsAt };
+  const machine = {
+    ...{ store, runtime, home: config.home, clock: deps.clock, certificateEndsAt },
+    ...(checks ? { differences: () => parts.network.differences() } : {}),
+  };
   return {
     host: config.hostId,
     cluster: config.clusterId,

@@ -12,6 +12,10 @@ import type { Store } from '#layer0/store/client';
 export const answerLimitMs = 1_500;
 /** Failures in a row of a loop that are more than bad luck. */
 const failuresToTell = 3;
+/** Two looks at the kernel, with time to mend between them; who asks all machines gives each 4 s. */
+const compareLimitMs = 3_000;
+/** Differences that a report names. */
+const maxDifferences = 3;
 /** Loops that a report names. */
 const maxFailing = 10;
 
@@ -23,11 +27,13 @@ export interface MachineReportDeps {
   clock: Clock;
   /** End of this machine's certificate; undefined where it has none. */
   certificateEndsAt(): number | undefined;
+  /** For who examines the machine; a report for everybody goes without. */
+  differences?: () => Promise<string[]>;
 }
 
 type MachineReport = Pick<
   HostReport,
-  'now' | 'disk' | 'engine' | 'storeAnswer' | 'certificateEndsAt' | 'failingLoops'
+  'now' | 'disk' | 'engine' | 'storeAnswer' | 'certificateEndsAt' | 'failingLoops' | 'overlay'
 >;
 
 /** `status` is what the components say: loops that keep failing are found in it. */
@@ -36,10 +42,13 @@ export async function reportMachine(
   status: Record<string, unknown>,
 ): Promise<MachineReport> {
   const { store, runtime, home, clock } = deps;
-  const [engine, storeAnswer, disk] = await Promise.all([
+  const [engine, storeAnswer, disk, overlay] = await Promise.all([
     answers(clock, () => runtime.info()),
     answers(clock, () => store.get('membership/authority')),
     statfs(home).catch(() => undefined),
+    // A loop that cannot look says so itself.
+    deps.differences &&
+      within(clock, compareLimitMs, deps.differences).then(tellDifferences, () => undefined),
   ]);
   const certificateEndsAt = deps.certificateEndsAt();
   return {
@@ -49,7 +58,12 @@ export async function reportMachine(
       ? { disk: { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize } }
       : {}),
     ...(certificateEndsAt === undefined ? {} : { certificateEndsAt }),
+    ...(overlay ? { overlay } : {}),
   };
+}
+
+function tellDifferences(commands: string[]): NonNullable<HostReport['overlay']> {
+  return { count: commands.length, commands: commands.slice(0, maxDifferences) };
 }
 
 async function answers(clock: Clock, ask: () => Promise<unknown>) {

@@ -18,6 +18,8 @@ export interface MembersReportDeps {
   };
   /** What this machine says of itself. */
   report(): Promise<HostReport>;
+  /** As in the query of `GET /status`. */
+  checks?: boolean;
   clock: Clock;
 }
 
@@ -31,12 +33,12 @@ export async function reportMembers(deps: MembersReportDeps): Promise<MemberRepo
 /** Both clocks are compared at the middle of the call: they agree within half of what it took. */
 async function ask(
   { hostId, name, address }: { hostId: string; name: string; address: string },
-  { peers, clock }: MembersReportDeps,
+  { peers, clock, checks = false }: MembersReportDeps,
 ): Promise<MemberReport> {
   const member = { hostId, name, address };
   const [sentAt, sentMs] = [clock.now(), clock.monotonicMs()];
   try {
-    const options = { timeoutMs: answerMs };
+    const options = { timeoutMs: answerMs, ...(checks ? { query: { checks } } : {}) };
     const report = await peers.client(hostId).json<HostReport>('GET', '/status', options);
     const roundTripMs = Math.round(clock.monotonicMs() - sentMs);
     const clockAheadMs =

@@ -72,7 +72,7 @@ export interface HostClient {
   /** What `gantry doctor` reads. */
   status(): Promise<Record<string, unknown>>;
   /** The same of every machine of the cluster, those that do not answer too; never waits longer than a few seconds. */
-  memberReports(): Promise<MemberReport[]>;
+  memberReports(options?: { checks?: boolean }): Promise<MemberReport[]>;
   metrics(): Promise<IncomingMessage>;
   close(): void;
 }

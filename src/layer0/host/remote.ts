@@ -126,8 +126,9 @@ export class RemoteHost implements HostClient {
     return this.#text('/host/open', { context, text: sealed });
   }
 
-  memberReports(): Promise<MemberReport[]> {
-    return this.#http.json('GET', '/members/status');
+  memberReports({ checks = false } = {}): Promise<MemberReport[]> {
+    const options = checks ? { query: { checks } } : {};
+    return this.#http.json('GET', '/members/status', options);
   }
 
   status(): Promise<Record<string, unknown>> {

@@ -122,6 +122,18 @@ export const hostReportSchema = Type.Object({
   now: Type.Optional(Type.Integer({ description: 'Its clock, Unix time in milliseconds.' })),
   unknownContainers: Type.Optional(unknownContainersSchema),
   dns: Type.Optional(dnsReportSchema),
+  overlay: Type.Optional(
+    Type.Object(
+      {
+        count: Type.Integer(),
+        commands: Type.Array(Type.String(), { description: 'The first; each would mend one.' }),
+      },
+      {
+        description:
+          'In what tunnels and routes to other machines differ from the records, where `checks` was asked for.',
+      },
+    ),
+  ),
   disk: Type.Optional(
     Type.Object(
       { freeBytes: Type.Integer(), totalBytes: Type.Integer() },

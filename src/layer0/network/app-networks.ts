@@ -7,6 +7,7 @@ import type { NetworkConfig } from './config.ts';
 import { macOf } from './decide/cidr.ts';
 import { endpointsOf } from './decide/endpoints.ts';
 import { bridgePrefix, routesName } from './decide/names.ts';
+import type { OverlayWanted } from './decide/overlay.ts';
 import { routesOf } from './decide/routes.ts';
 import { type AddressClaim, Ledger } from './ledger.ts';
 import { machineRoutes } from './machine.ts';
@@ -22,6 +23,8 @@ import {
 } from './wire.ts';
 
 const resyncMs = 30_000;
+/** What is told to be different has had this long to be mended. */
+const mendMs = 1_000;
 /** The network of builds is recorded like an app's. No app can have this name: it is no DNS label. */
 const builds = { app: 'builds', appName: '_builds' };
 const machines = { app: routesApp, appName: '_routes' };
@@ -245,18 +248,38 @@ export class AppNetworks implements Network {
 
   /** The tunnels of the networks carried here, as the store knows addresses now; a machine that is alone has none. */
   async #tunnel(): Promise<void> {
-    const { others, overlay } = this.#deps;
-    const members = others();
+    const wanted = this.#wantedOverlay();
+    if (!wanted) return;
+    await this.#deps.overlay.ensure(wanted);
+    this.#hasTunnels = wanted.networks.length > 0 || wanted.routes !== undefined;
+  }
+
+  /** Undefined before addresses are known, and where there is nothing to look at. */
+  #wantedOverlay(): OverlayWanted | undefined {
+    const members = this.#deps.others();
     const addresses = this.#addresses;
-    if (!addresses?.revision || (members.size === 0 && !this.#hasTunnels)) return;
+    if (!addresses?.revision || (members.size === 0 && !this.#hasTunnels)) return undefined;
     const { cluster, host, address: local, mtu } = this.#config;
     const known = [...addresses.entries().values()].map(({ value }) => value);
     const around = { host, members };
     const networks = members.size === 0 ? [] : endpointsOf(this.#known, known, around);
     const isJoined = members.size > 0 && this.#routes;
     const routes = isJoined ? routesOf(isJoined, known, around) : undefined;
-    await overlay.ensure({ cluster, local, mtu, networks, ...(routes ? { routes } : {}) });
-    this.#hasTunnels = networks.length > 0 || routes !== undefined;
+    return { cluster, local, mtu, networks, ...(routes ? { routes } : {}) };
+  }
+
+  async differences(): Promise<string[]> {
+    const first = await this.#compare();
+    if (first.length === 0) return [];
+    this.#loop.trigger();
+    await this.#deps.clock.sleep(mendMs);
+    const second = new Set(await this.#compare());
+    return first.filter((one) => second.has(one));
+  }
+
+  async #compare(): Promise<string[]> {
+    const wanted = this.#wantedOverlay();
+    return wanted ? await this.#deps.overlay.differences(wanted) : [];
   }
 
   /** One at a time for each app: a network that is wanted again while it goes must not go after it came. */

@@ -53,6 +53,11 @@ export interface Network extends Component {
   watch(callback: (networks: readonly CarriedNetwork[]) => void): () => void;
   /** Looks at firewall, networks and tunnels now: call it when the engine came back, and when a machine came or went. */
   resync(): void;
+  /**
+   * In what this machine's tunnels and routes differ from the records, as commands that would mend it. It takes a second when
+   * they do: what the loop mends meanwhile is not told.
+   */
+  differences(): Promise<string[]>;
 }
 
 export interface EngineNetwork {

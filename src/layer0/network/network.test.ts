@@ -38,14 +38,18 @@ interface Bench {
   clock: FakeClock;
 }
 
+interface Surroundings {
+  routes?: string[];
+  machines?: Record<string, string>;
+  jobs?: number;
+  /** What the kernel differs in, look by look. */
+  differences?: string[][];
+}
+
 function aNetwork(
   store: Store,
   overrides: Partial<NetworkConfig> = {},
-  {
-    routes = [],
-    machines = bothMachines,
-    jobs = 0,
-  }: { routes?: string[]; machines?: Record<string, string>; jobs?: number } = {},
+  { routes = [], machines = bothMachines, jobs = 0, differences = [] }: Surroundings = {},
 ): Bench {
   const engine: EngineNetwork[] = [];
   const tunnels: OverlayWanted[] = [];
@@ -73,6 +77,7 @@ function aNetwork(
         ensure: async (wanted) => {
           tunnels.push(wanted);
         },
+        differences: async () => differences.shift() ?? [],
       },
       others: () => new Map(Object.entries(machines).filter(([id]) => id !== host)),
       jobsOf: async () => jobs,
@@ -263,6 +268,21 @@ test('a machine is told where containers and gateways of its networks are on oth
   await second.release('job-2');
   while (tunnels.at(-1)?.networks[0]?.endpoints.length !== 1) await clock.advance(1);
   await first.stop();
+});
+
+test('what differs from the records is told when it is not mended', async () => {
+  const [kept, mended] = ['ip neigh replace a', 'bridge fdb replace b'];
+  const differences = [[kept, mended], [kept]];
+  const { network, tunnels, clock } = aNetwork(createMemoryStore(), {}, { differences });
+  await network.start();
+  while (tunnels.length === 0) await clock.advance(1);
+  const before = tunnels.length;
+  const told = network.differences();
+  for (let turn = 0; turn < 1_100; turn++) await clock.advance(1);
+  assert.deepEqual(await told, [kept]);
+  assert.ok(tunnels.length > before, 'it is mended at once');
+  assert.deepEqual(await network.differences(), []);
+  await network.stop();
 });
 
 const isMember = (host: string) => ({ put: memberKey(host), value: { hostId: host } });

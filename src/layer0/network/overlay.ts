@@ -4,6 +4,7 @@ import { parser, Type } from '#core/schema';
 import { bridgePrefix, routesName } from './decide/names.ts';
 import {
   type Device,
+  type OverlayCommands,
   type OverlaySeen,
   type OverlayWanted,
   planOverlay,
@@ -16,6 +17,8 @@ import { type RunCommand, runCommand } from './run-command.ts';
 export interface Overlay {
   /** Makes the kernel agree; cheap when it does. network.overlay when it cannot. */
   ensure(wanted: OverlayWanted): Promise<void>;
+  /** What would have to be done so that the kernel agrees, as commands; none when it does. Nothing is changed. */
+  differences(wanted: OverlayWanted): Promise<string[]>;
 }
 
 export function createOverlay(run: RunCommand = runCommand): Overlay {
@@ -26,6 +29,11 @@ export function createOverlay(run: RunCommand = runCommand): Overlay {
       const mine = last.then(() => ensure(run, wanted));
       last = mine.catch(() => undefined);
       return mine;
+    },
+    async differences(wanted) {
+      await last;
+      const { ip, bridge } = await compare(run, wanted);
+      return [...ip.map((line) => `ip ${line}`), ...bridge.map((line) => `bridge ${line}`)];
     },
   };
 }
@@ -40,11 +48,7 @@ export async function removeOverlay(cluster: string, run: RunCommand = runComman
 async function ensure(run: RunCommand, wanted: OverlayWanted): Promise<void> {
   let words: unknown;
   for (let round = 0; round < maxRounds; round++) {
-    const seen = await look(run, wanted.cluster);
-    const tunnels = planOverlay(wanted, seen);
-    const routes = planRoutes(wanted.routes, seen.routes, wanted);
-    const ip = [...tunnels.ip, ...routes.ip];
-    const bridge = [...tunnels.bridge, ...routes.bridge];
+    const { ip, bridge } = await compare(run, wanted);
     if (ip.length + bridge.length === 0) return;
     words = undefined;
     for (const [program, lines] of [
@@ -62,6 +66,16 @@ async function ensure(run: RunCommand, wanted: OverlayWanted): Promise<void> {
 }
 
 const maxRounds = 3;
+
+async function compare(run: RunCommand, wanted: OverlayWanted): Promise<OverlayCommands> {
+  const seen = await look(run, wanted.cluster);
+  const tunnels = planOverlay(wanted, seen);
+  const routes = planRoutes(wanted.routes, seen.routes, wanted);
+  return {
+    ip: [...tunnels.ip, ...routes.ip],
+    bridge: [...tunnels.bridge, ...routes.bridge],
+  };
+}
 
 const linksParser = parser(
   Type.Array(

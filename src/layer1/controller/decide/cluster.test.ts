@@ -196,6 +196,30 @@ describe('the checks of machines', () => {
     assert.ok(found.includes('nothing is tried in vain: zwei: network: no bridge'));
   });
 
+  test('tell the first differences of tunnels that are not mended', () => {
+    const overlay = { count: 3, commands: ['ip neigh replace a', 'bridge fdb replace b'] };
+    const [found = ''] = failed([aMember('eins'), aMember('zwei', { overlay })]);
+    assert.match(found, /^tunnels are as recorded: zwei: .*\(ip neigh replace a; .* and 1 more\)/);
+    const none = { overlay: { count: 0, commands: [] } };
+    assert.deepEqual(failed([aMember('eins', none)]), []);
+  });
+
+  test('name copies of the platform that one machine has, while another could have one', () => {
+    const controller = { app: 'app-gantry', appName: 'gantry', type: 'controller' };
+    const at = (host: string, index: number) =>
+      aJob({ ...controller, id: `job-${index}`, index, host });
+    const hosts = [aHost('eins'), aHost('zwei')];
+    const together = [at('host-eins', 1), at('host-eins', 2)];
+    const [found = ''] = failed([aMember('eins')], { hosts, jobs: together });
+    assert.match(
+      found,
+      /all 2 of controller are on eins: .*`gantry rebalance -a gantry` moves one/,
+    );
+    const apart = [at('host-eins', 1), at('host-zwei', 2)];
+    assert.deepEqual(failed([aMember('eins')], { hosts, jobs: apart }), []);
+    assert.deepEqual(failed([aMember('eins')], { hosts: [aHost('eins')], jobs: together }), []);
+  });
+
   test('do not take a slow answer for a clock that is off', () => {
     const slow = { clockAheadMs: 2_500, roundTripMs: 3_000 };
     assert.deepEqual(failed([aMember('eins'), aMember('zwei', {}, slow)]), []);

@@ -4,6 +4,7 @@
 import type { JobStatus, MemberReport } from '#layer0/host/wire';
 import type { Job } from '#layer0/scheduler/wire';
 import type { Check, HostView } from '../api.ts';
+import { systemApp, systemAppId } from '../wire.ts';
 import { machineCertificateMs } from './cluster.ts';
 
 /** Clocks further apart than this make times in logs and events hard to compare, and certificates early or late. */
@@ -39,6 +40,7 @@ export function checkMachines(seen: MachinesSeen): Check[] {
     check('every container has a record', each(findUnknown)),
     check('apps can look up names', each(findDns)),
     check('nothing is tried in vain', each(findFailing)),
+    check('tunnels are as recorded', each(findOverlay)),
     check('disks have room', each(findDisk)),
     check('clocks agree', each(findClock)),
     check('one version runs everywhere', findVersions(reported)),
@@ -48,6 +50,7 @@ export function checkMachines(seen: MachinesSeen): Check[] {
     ),
     check('no address is given twice', findAddresses(seen)),
     check('no lost machine holds processes', findLost(seen)),
+    check('copies of the platform are apart', findTogether(seen)),
     check('images are where they are needed', findImages(seen)),
   ];
 }
@@ -90,6 +93,14 @@ function findDns({ report: { dns } }: Reported): string | undefined {
 function findFailing({ report: { failingLoops = [] } }: Reported): string | undefined {
   if (failingLoops.length === 0) return undefined;
   return failingLoops.map(({ name, message }) => `${name}: ${message}`).join(', ');
+}
+
+/** What the daemon mended meanwhile is not among them. */
+function findOverlay({ report: { overlay } }: Reported): string | undefined {
+  if (!overlay || overlay.count === 0) return undefined;
+  const { count, commands } = overlay;
+  const more = count > commands.length ? ` and ${count - commands.length} more` : '';
+  return `its tunnels to other machines differ from the records and are not mended (${commands.join('; ')}${more}); does something else change them? See \`docker logs gantry-host\` there`;
 }
 
 function findDisk({ report: { disk } }: Reported): string | undefined {
@@ -146,6 +157,22 @@ function findLost({ hosts, jobs }: MachinesSeen): string[] {
     const some = those.slice(0, 5).map(nameOf).join(', ');
     const more = those.length > 5 ? ` and ${those.length - 5} more` : '';
     return `${names.get(host) ?? host} has ${some}${more}; what can run elsewhere is moved within 20 s, the rest waits for it`;
+  });
+}
+
+/** After a machine was lost and is back: nothing is moved unasked. What runs everywhere is apart by itself. */
+function findTogether({ hosts = [], jobs }: MachinesSeen): string[] {
+  const ready = hosts.filter(({ state }) => state === 'up');
+  const ours = jobs.filter(({ app, desired }) => app === systemAppId && desired === 'up');
+  return [...Map.groupBy(ours, ({ type }) => type)].flatMap(([type, those]) => {
+    const places = new Set(those.map(({ host }) => host));
+    const [place] = places;
+    if (ready.length < 2 || those.length < 2 || places.size > 1) return [];
+    const name = hosts.find(({ id }) => id === place)?.name ?? place;
+    if (name === undefined) return [];
+    return [
+      `all ${those.length} of ${type} are on ${name}: while that is lost, none answers until another starts; \`gantry rebalance -a ${systemApp}\` moves one`,
+    ];
   });
 }
 

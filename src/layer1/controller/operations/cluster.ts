@@ -39,8 +39,11 @@ export async function readCluster(context: Context): Promise<ClusterView> {
   });
 }
 
-export async function readReports({ host }: Pick<Context, 'host'>): Promise<MemberReport[]> {
-  return reportsParser.parse(await host.memberReports(), 'what the machines say');
+export async function readReports(
+  { host }: Pick<Context, 'host'>,
+  options?: { checks: boolean },
+): Promise<MemberReport[]> {
+  return reportsParser.parse(await host.memberReports(options), 'what the machines say');
 }
 
 /** What must hold on every machine. */
@@ -48,7 +51,7 @@ export async function examineMachines(context: Context): Promise<Check[]> {
   const { observer, clock } = context;
   const [hosts, reports] = await Promise.all([
     settled(within(clock, storeLimitMs, () => listHosts(context))),
-    readReports(context),
+    readReports(context, { checks: true }),
   ]);
   const status = (job: string) => observer.status(job);
   const jobs = [...observer.allJobs()];
