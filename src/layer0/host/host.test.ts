@@ -53,6 +53,20 @@ describe('a host', () => {
     assert.equal(world.discovery.instances('web.shop').length, 1);
   });
 
+  it('starts a singleton again although no record of a job changes any more', async () => {
+    const job = aJob({ isSingleton: true });
+    await world.put(job);
+    await world.boot();
+    const first = await world.untilState(job, 'up');
+    await world.halt();
+    world.runtime.exit(first.containerId ?? '', 1);
+    await world.boot();
+    await world.until('its second attempt', async () => {
+      const status = await world.status(job);
+      return status?.attempt === 2 && status.state === 'up';
+    });
+  });
+
   it('drains, signals, gives the address back and says down', async () => {
     const job = aJob();
     await world.boot();

@@ -35,6 +35,9 @@ export interface AgentDeps {
   onEngine(): void;
 }
 
+/** How long news of jobs may be missing before singletons have their records read again. */
+const quietMs = 1_000;
+
 const engineBackoff = { minMs: 100, maxMs: 2_000 };
 
 export class Agent {
@@ -198,9 +201,24 @@ export class Agent {
     else for (const { key } of change) this.#assign(key.slice(jobPrefix.length));
   }
 
-  /** Resolves when the records of jobs are as new as this revision. */
+  /** Resolves when the records of jobs are as new as this revision. Where none changes, they are read again. */
   async recordsSeen(revision: Revision): Promise<void> {
-    await this.#jobs?.caughtUp(revision);
+    const { clock } = this.#deps;
+    const { signal } = this.#abort;
+    let isSeen = false;
+    const seen = this.#jobs?.caughtUp(revision).finally(() => {
+      isSeen = true;
+    });
+    while (!isSeen && !signal.aborted) {
+      await Promise.race([seen, clock.sleep(quietMs, signal).catch(() => undefined)]);
+      if (!isSeen && this.#hasSingletons()) this.#jobs?.relist();
+    }
+    await seen;
+  }
+
+  #hasSingletons(): boolean {
+    for (const { view } of this.#workers.values()) if (view.job?.isSingleton) return true;
+    return false;
   }
 
   /** Singletons may run from now on, or may not any more. */

@@ -111,6 +111,28 @@ test('a mirror whose history was compacted while it was away lists again', async
   stop.abort();
 });
 
+test('a quiet mirror gets as far as the store when it is asked to list again', async () => {
+  const { clock, first, mirror, keys, changes, stop } = setUp();
+  await put(first, 'k/a');
+  const following = mirror();
+  await following.synced;
+  const { revision } = await put(first, 'other');
+  let isThere = false;
+  void following.caughtUp(revision).then(() => {
+    isThere = true;
+  });
+  await clock.advance(60_000);
+  assert.equal(isThere, false, 'nothing under its prefix has changed');
+  following.relist();
+  await clock.advance(1000);
+  assert.equal(isThere, true);
+  await put(first, 'k/b');
+  await clock.advance(10);
+  assert.deepEqual(keys(following), ['k/a', 'k/b']);
+  assert.deepEqual(changes, ['resync', 'resync', 'put k/b']);
+  stop.abort();
+});
+
 test('a mirror that is ended before its first list says so to who waits', async () => {
   const { link, mirror, stop } = setUp();
   link.current = undefined;

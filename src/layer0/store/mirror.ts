@@ -36,6 +36,8 @@ export interface Mirror<T> {
   get(key: string): Entry<T> | undefined;
   /** Resolves when the state includes this revision, or is of a later incarnation: read your own write. */
   caughtUp(revision: Revision): Promise<void>;
+  /** Lists again: news comes only of changes under the prefix, so that a quiet one may stay at an old revision. */
+  relist(): void;
 }
 
 export function createMirror<T>(
@@ -65,6 +67,8 @@ class FollowingMirror<T> implements Mirror<T> {
   /** Incarnations that this mirror has left behind. */
   readonly #past = new Set<string>();
   #lastIncarnation: string | undefined;
+  /** Fires when what it has is not enough, however long it waits for news. */
+  #isQuiet = new AbortController();
 
   constructor(store: Store, prefix: string, options: MirrorOptions<T>) {
     this.#store = store;
@@ -90,12 +94,16 @@ class FollowingMirror<T> implements Mirror<T> {
     return new Promise((resolve, reject) => this.#waiters.push({ revision, resolve, reject }));
   }
 
+  relist(): void {
+    this.#isQuiet.abort();
+  }
+
   async #follow(): Promise<void> {
     const { clock, random, log, signal } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
       try {
-        if (!this.revision) await this.#list();
+        if (!this.revision || this.#isQuiet.signal.aborted) await this.#list();
         await this.#watch(() => {
           failures = 0;
         });
@@ -125,6 +133,7 @@ class FollowingMirror<T> implements Mirror<T> {
       page = await this.#store.list<T>(this.#prefix, { at: revision, after, limit: pageSize });
     }
     if (this.#options.signal.aborted) return;
+    this.#isQuiet = new AbortController();
     this.#entries = next;
     this.#moveTo(revision);
     this.#firstSync.resolve();
@@ -132,7 +141,7 @@ class FollowingMirror<T> implements Mirror<T> {
   }
 
   async #watch(onAlive: () => void): Promise<void> {
-    const { signal } = this.#options;
+    const signal = AbortSignal.any([this.#options.signal, this.#isQuiet.signal]);
     if (!this.revision || signal.aborted) return;
     this.isConnected = true;
     const batches = this.#store.watch<T>(this.#prefix, { from: this.revision, signal });
