@@ -59,11 +59,13 @@ export class HostIndex {
   isThere = new Uint8Array(firstCapacity);
   offeredMemoryBytes = new Float64Array(firstCapacity);
   offeredCpuMillis = new Float64Array(firstCapacity);
-  /** Promised to jobs that have not ended, like the next two. */
+  /** Promised to jobs that have not ended, like the next three. */
   memoryBytes = new Float64Array(firstCapacity);
   cpuMillis = new Float64Array(firstCapacity);
   pids = new Float64Array(firstCapacity);
   jobs = new Int32Array(firstCapacity);
+  /** Of these, those that want to be together. */
+  packedJobs = new Int32Array(firstCapacity);
   /** As the host measured it, from 0 to 100; 0 while it says nothing. */
   busyPercent = new Uint8Array(firstCapacity);
   readonly neighbours = new Neighbours();
@@ -116,6 +118,7 @@ export class HostIndex {
     this.cpuMillis[slot] = (this.cpuMillis[slot] ?? 0) + sign * cpuMillis;
     this.pids[slot] = (this.pids[slot] ?? 0) + sign * pids;
     this.jobs[slot] = (this.jobs[slot] ?? 0) + sign;
+    if (job.placement === 'binpack') this.packedJobs[slot] = (this.packedJobs[slot] ?? 0) + sign;
     this.neighbours.count(job, slot, sign);
     for (const port of hostPortsOf(job.spec)) {
       const count = (ports.get(port) ?? 0) + sign;
@@ -133,6 +136,7 @@ export class HostIndex {
     this.cpuMillis = longer(this.cpuMillis, new Float64Array(capacity));
     this.pids = longer(this.pids, new Float64Array(capacity));
     this.jobs = longer(this.jobs, new Int32Array(capacity));
+    this.packedJobs = longer(this.packedJobs, new Int32Array(capacity));
     this.busyPercent = longer(this.busyPercent, new Uint8Array(capacity));
   }
 }

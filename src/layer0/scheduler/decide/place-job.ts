@@ -5,6 +5,7 @@ import type { Claimant } from '../host-index.ts';
 import { type Demand, demandOf, peersOn } from './demand.ts';
 import { besidesRoom, explain } from './filters.ts';
 import type { PlanBoard } from './plan-board.ts';
+import { Scatter } from './scatter.ts';
 import { hasWishes, type PlacementRule, type Score, scoresOf } from './scores.ts';
 import type { PlacementLimits } from './steps.ts';
 
@@ -18,16 +19,30 @@ export function placeJob(
 ): Placement {
   const demand = demandOf(board, job, limits);
   const isSample = !isComparedWithAll(demand);
-  const search = new Search(demand, scoresOf(demand, rule, isSample), isSample);
-  if (!isSample) search.lookAt(0, board.size);
+  const search =
+    isSample && rule === 'spread' ? new Scatter(demand) : new Comparison(demand, rule, isSample);
+  if (!isSample) search.lookBetween(0, board.size, board.size);
   else {
-    search.lookAt(sampleStart(demand, rule), limits.candidateHosts);
+    lookRound(search, demand, sampleStart(demand, rule));
     // A service is spread evenly over all hosts, not only over those of a sample.
     if (rule === 'spread' && search.best !== -1 && peersOn(demand, search.best) > 0)
-      search.lookAt(0, board.size);
+      search.lookBetween(0, board.size, board.size);
   }
   const host = board.at(search.best);
   return host ? { host: host.id } : { pendingReason: explain(demand) };
+}
+
+interface Search {
+  /** Slot of the best host so far; -1 while there is none. */
+  best: number;
+  /** Compares the first `most` fitting hosts of these; returns how many there were. */
+  lookBetween(from: number, to: number, most: number): number;
+}
+
+/** A sample from a slot on, and round. */
+function lookRound(search: Search, { board, limits }: Demand, start: number): void {
+  const found = search.lookBetween(start, board.size, limits.candidateHosts);
+  search.lookBetween(0, start, limits.candidateHosts - found);
 }
 
 /** Few hosts, or rules that one host in a hundred may be alone to meet. */
@@ -53,8 +68,8 @@ function scatter(text: string): number {
   return hash;
 }
 
-class Search {
-  /** Slot of the best host so far; -1 while there is none. */
+/** By the rows of questions of a rule. */
+class Comparison implements Search {
   best = -1;
   readonly #demand: Demand;
   /** Besides having room. */
@@ -63,22 +78,15 @@ class Search {
   readonly #bestScores: number[];
   readonly #isSample: boolean;
 
-  constructor(demand: Demand, scores: Score[], isSample: boolean) {
+  constructor(demand: Demand, rule: PlacementRule, isSample: boolean) {
     this.#isSample = isSample;
     this.#demand = demand;
     this.#isFitting = besidesRoom(demand);
-    this.#scores = scores;
-    this.#bestScores = scores.map(() => Number.POSITIVE_INFINITY);
+    this.#scores = scoresOf(demand, rule);
+    this.#bestScores = this.#scores.map(() => Number.POSITIVE_INFINITY);
   }
 
-  /** Compares the first `most` fitting hosts from a slot on, and round. */
-  lookAt(start: number, most: number): void {
-    const found = this.#lookBetween(start, this.#demand.board.size, most);
-    this.#lookBetween(0, start, most - found);
-  }
-
-  /** Returns how many fitted. */
-  #lookBetween(from: number, to: number, most: number): number {
+  lookBetween(from: number, to: number, most: number): number {
     const demand = this.#demand;
     const isFitting = this.#isFitting;
     let found = 0;

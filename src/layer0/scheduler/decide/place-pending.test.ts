@@ -45,13 +45,34 @@ test('fewer packed jobs than hosts are no batch: the older one is first', () => 
   assert.deepEqual(order({ hosts, jobs }), ['job-1', 'job-2']);
 });
 
-test('a one-off goes where most jobs are, which is where services go last', () => {
+const claimed = (host: string, by: string) => ({ key: `scheduler/claims/hosts/${host}`, by });
+
+/** The host of a one-off that comes when each host was last claimed by one of these, in this order. */
+function hostOfOneOff(options: StateOptions, claims: { key: string; by: string }[] = []): string {
   const waiting = { kind: 'ephemeral', type: 'run', app: 'app-other' } as const;
-  const jobs = [{ host: 'h2' }, { host: 'h2' }, { host: 'h1' }, waiting];
-  const state = aState({ hosts: [{ id: 'h1' }, { id: 'h2' }, { id: 'h3' }], jobs });
+  const state = aState({ ...options, jobs: [...(options.jobs ?? []), waiting] });
+  for (const [place, { key, by }] of claims.entries())
+    state.put({ key, value: { by }, modRevision: 100 + place });
   const planning = { board: new PlanBoard(state), context: aContext() };
-  assert.deepEqual(
-    [...placePending(state, 'ephemeral', planning)],
-    [{ kind: 'place', jobId: 'job-4', host: 'h2' }],
-  );
+  const [step] = placePending(state, 'ephemeral', planning);
+  assert.ok(step?.kind === 'place');
+  return step.host;
+}
+
+const three = [{ id: 'h1' }, { id: 'h2' }, { id: 'h3' }];
+
+test('a one-off goes where most jobs are, which is where services go last', () => {
+  assert.equal(hostOfOneOff({ hosts: three, jobs: [{ host: 'h2' }, { host: 'h2' }] }), 'h2');
+});
+
+test('a one-off goes where the service scheduler just was: one that is being spread comes there last', () => {
+  const given = { hosts: three, jobs: [{ host: 'h1' }, { host: 'h2' }, { host: 'h3' }] };
+  const order = ['h2', 'h1', 'h3'].map((host) => claimed(host, 'service'));
+  assert.equal(hostOfOneOff(given, order), 'h3');
+  assert.equal(hostOfOneOff(given, [...order, claimed('h3', 'ephemeral')]), 'h1');
+});
+
+test('a one-off goes where no packed jobs are: more of these come to where some are', () => {
+  const jobs = [{ host: 'h1', ...packed }, { host: 'h1' }, { host: 'h2' }];
+  assert.equal(hostOfOneOff({ hosts: three, jobs }, [claimed('h1', 'service')]), 'h2');
 });

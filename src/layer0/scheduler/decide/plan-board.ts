@@ -1,13 +1,14 @@
 // The cluster as it will be once the steps planned so far are done: the index as observed, and beside it what is planned.
 
-import type { ClusterState } from '../cluster-state.ts';
+import type { ClusterState, KnownClaim } from '../cluster-state.ts';
 import type { Claimant, HostIndex, KnownHost } from '../host-index.ts';
 import { type Counts, Neighbours } from '../neighbours.ts';
 import { hostPortsOf } from '../state.ts';
+import { hostClaimKey } from '../wire.ts';
 import { isLost, type Patience } from './lost-hosts.ts';
 
 /** What the steps so far add to one host. */
-interface Planned {
+export interface Planned {
   memoryBytes: number;
   cpuMillis: number;
   pids: number;
@@ -32,17 +33,19 @@ export class PlanBoard {
   readonly index: HostIndex;
   /** Whether some host gives its jobs away. */
   readonly isAnyDraining: boolean;
+  /** By slot: 1 where something is planned. Looked at for every host, so a Map alone would be slow. */
+  isPlanned: Uint8Array | undefined;
   readonly #hosts: ReadonlyMap<string, KnownHost>;
+  readonly #claims: ReadonlyMap<string, KnownClaim>;
   readonly #given: ReadonlySet<number>;
   readonly #planned = new Map<number, Planned>();
   readonly #neighbours = new Neighbours();
-  /** By slot: 1 where something is planned. Looked at for every host, so a Map alone would be slow. */
-  #isPlanned: Uint8Array | undefined;
 
   /** Without `patience` no host counts as lost. */
   constructor(state: ClusterState, patience?: Patience) {
     this.index = state.index;
     this.#hosts = state.hosts;
+    this.#claims = state.claims;
     this.isAnyDraining = state.draining.size > 0;
     const lost = patience ? [...state.away].filter(({ id }) => isLost(state, id, patience)) : [];
     this.#given = new Set(lost.map(({ slot }) => slot));
@@ -69,8 +72,8 @@ export class PlanBoard {
   add(hostId: string, job: Claimant): void {
     const slot = this.#hosts.get(hostId)?.slot;
     if (slot === undefined) return;
-    this.#isPlanned ??= new Uint8Array(this.size);
-    this.#isPlanned[slot] = 1;
+    this.isPlanned ??= new Uint8Array(this.size);
+    this.isPlanned[slot] = 1;
     const { memoryBytes, cpuMillis, pids } = job.spec.resources;
     const before = this.#planned.get(slot) ?? nothing;
     this.#planned.set(slot, {
@@ -84,19 +87,25 @@ export class PlanBoard {
   }
 
   memoryBytes(slot: number): number {
-    return (this.index.memoryBytes[slot] ?? 0) + this.#plannedOn(slot).memoryBytes;
+    return (this.index.memoryBytes[slot] ?? 0) + this.plannedOn(slot).memoryBytes;
   }
 
   cpuMillis(slot: number): number {
-    return (this.index.cpuMillis[slot] ?? 0) + this.#plannedOn(slot).cpuMillis;
+    return (this.index.cpuMillis[slot] ?? 0) + this.plannedOn(slot).cpuMillis;
   }
 
   pids(slot: number): number {
-    return (this.index.pids[slot] ?? 0) + this.#plannedOn(slot).pids;
+    return (this.index.pids[slot] ?? 0) + this.plannedOn(slot).pids;
   }
 
   jobs(slot: number): number {
-    return (this.index.jobs[slot] ?? 0) + this.#plannedOn(slot).jobs;
+    return (this.index.jobs[slot] ?? 0) + this.plannedOn(slot).jobs;
+  }
+
+  /** The revision at which the service scheduler promised something of it, when nobody else did since; 0 otherwise. */
+  servedAt(slot: number): number {
+    const known = this.#claims.get(hostClaimKey(this.at(slot)?.id ?? ''));
+    return known?.claim.by === 'service' ? known.modRevision : 0;
   }
 
   /**
@@ -106,10 +115,10 @@ export class PlanBoard {
   nextWithRoom(room: Room, from: number, to: number): number {
     const { isThere, offeredMemoryBytes, offeredCpuMillis, memoryBytes, cpuMillis, pids } =
       this.index;
-    const isPlanned = this.#isPlanned;
+    const isPlanned = this.isPlanned;
     for (let slot = from; slot < to; slot++) {
       if (isThere[slot] !== 1) continue;
-      const planned = isPlanned?.[slot] === 1 ? this.#plannedOn(slot) : nothing;
+      const planned = isPlanned?.[slot] === 1 ? this.plannedOn(slot) : nothing;
       const memory = (memoryBytes[slot] ?? 0) + planned.memoryBytes + room.memoryBytes;
       if (memory > (offeredMemoryBytes[slot] ?? 0) * room.memoryFactor) continue;
       const cpu = (cpuMillis[slot] ?? 0) + planned.cpuMillis + room.cpuMillis;
@@ -122,7 +131,7 @@ export class PlanBoard {
   /** What is promised once the room is taken, of the scarcer of memory and cpu: 1 is all that may be. */
   shareWith(room: Room, slot: number): number {
     const { offeredMemoryBytes, offeredCpuMillis, memoryBytes, cpuMillis } = this.index;
-    const planned = this.#plannedOn(slot);
+    const planned = this.plannedOn(slot);
     const memory = (memoryBytes[slot] ?? 0) + planned.memoryBytes + room.memoryBytes;
     const cpu = (cpuMillis[slot] ?? 0) + planned.cpuMillis + room.cpuMillis;
     return Math.max(
@@ -132,7 +141,7 @@ export class PlanBoard {
   }
 
   hasPort(slot: number, port: string): boolean {
-    return this.at(slot)?.ports.has(port) === true || this.#plannedOn(slot).ports.includes(port);
+    return this.at(slot)?.ports.has(port) === true || this.plannedOn(slot).ports.includes(port);
   }
 
   /** Two maps, observed and planned: a slot's count is the sum. */
@@ -148,8 +157,8 @@ export class PlanBoard {
     return [this.index.neighbours.refusing(kind), this.#neighbours.refusing(kind)];
   }
 
-  #plannedOn(slot: number): Planned {
-    if (this.#isPlanned === undefined || this.#isPlanned[slot] === 0) return nothing;
+  plannedOn(slot: number): Planned {
+    if (this.isPlanned === undefined || this.isPlanned[slot] === 0) return nothing;
     return this.#planned.get(slot) ?? nothing;
   }
 }

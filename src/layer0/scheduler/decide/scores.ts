@@ -8,9 +8,6 @@ export type Score = (demand: Demand, slot: number) => number;
 
 export type PlacementRule = Claimant['placement'] | 'fill' | 'aside';
 
-/** Steps of the share promised that a sample of many hosts is compared in. */
-const shareSteps = 16;
-
 /** From here on a host has no time for more, whatever it has promised. */
 const tooBusyPercent = 90;
 
@@ -32,16 +29,13 @@ const unmetWishes: Score = ({ near, apart }, slot) => {
   return unmet;
 };
 
-const sharePromised: Score = (demand, slot) => demand.board.shareWith(demand, slot);
+/** Packed jobs come to where there are some. */
+const isPackedOn: Score = ({ board }, slot) => ((board.index.packedJobs[slot] ?? 0) > 0 ? 1 : 0);
 
-/**
- * What `spread` asks, in one number and the share in steps: schedulers at work at the same time would all want the one host
- * with the least promised, and get in each other's way.
- */
-const roughly: Score = (demand, slot) => {
-  const steps = Math.floor(shareSteps * demand.board.shareWith(demand, slot));
-  return (peersOn(demand, slot) * 4 + busyQuarter(demand, slot)) * 2 * shareSteps + steps;
-};
+/** A service that is being spread over all hosts comes last to those where it just was. */
+const servedLongAgo: Score = ({ board }, slot) => -board.servedAt(slot);
+
+const sharePromised: Score = (demand, slot) => demand.board.shareWith(demand, slot);
 
 /**
  * Where little and evenly much of memory and cpu is left over: a host that has much of one and nothing of the other is of
@@ -70,21 +64,19 @@ const misfit: Score = (demand, slot) => {
   return -alignment - 0.3 * Math.min(left.memory, left.cpu);
 };
 
-const rules: Record<PlacementRule | 'scatter', Score[]> = {
+const rules: Record<PlacementRule, Score[]> = {
   spread: [peersOn, busyQuarter, jobsThere, sharePromised],
-  scatter: [roughly],
   // Where services want to be least, so that two schedulers at work at the same time seldom want the same host.
-  aside: [peersOn, busyQuarter, jobsNotThere],
+  aside: [peersOn, busyQuarter, isPackedOn, servedLongAgo, jobsNotThere],
   binpack: [isTooBusy, isEmpty, leftOver],
   fill: [isTooBusy, isEmpty, misfit],
 };
 
-/** `isSample`: only some of many hosts are compared. */
-export function scoresOf(demand: Demand, rule: PlacementRule, isSample: boolean): Score[] {
+export function scoresOf(demand: Demand, rule: PlacementRule): Score[] {
   return [
     ...(hasWishes(demand) ? [unmetWishes] : []),
     ...(demand.peersByTag ? [peersBesides] : []),
-    ...rules[rule === 'spread' && isSample ? 'scatter' : rule],
+    ...rules[rule],
   ];
 }
 
