@@ -12,6 +12,25 @@ import { anImage } from './fake.ts';
 import { TestBed } from './test-bed.ts';
 import type { JobView, ProgressLine } from './wire.ts';
 
+/** News under a prefix can stay away for a while. */
+function deafTo(store: Store, deafPrefix: string) {
+  let cut = new AbortController();
+  const lost = () => coreErrors.unreachable('the way is cut');
+  const watch: Store['watch'] = (prefix, options) => {
+    if (prefix !== deafPrefix) return store.watch(prefix, options);
+    if (cut.signal.aborted) throw lost();
+    const signal = AbortSignal.any([cut.signal, ...(options.signal ? [options.signal] : [])]);
+    return store.watch(prefix, { ...options, signal });
+  };
+  const deaf = new Proxy(store, {
+    get: (of, name: keyof Store) => (name === 'watch' ? watch : of[name].bind(of)),
+  });
+  const heal = () => {
+    cut = new AbortController();
+  };
+  return { store: deaf, cut: () => cut.abort(), heal };
+}
+
 describe('a deployment', () => {
   let bed: TestBed;
   beforeEach(async () => {
@@ -97,6 +116,21 @@ describe('a deployment', () => {
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
     const failed = await bed.untilFailed(2);
     assert.match(failed.reason ?? '', /not healthy within \d+ s: web\.2 is pending \(no host has/);
+  });
+
+  test('is not given up for what was not heard', async () => {
+    await bed.controller.stop();
+    const ears = deafTo(bed.store, statusPrefix);
+    bed.controller = bed.newController({ store: ears.store });
+    await bed.controller.start();
+    await bed.until('a leader', async () => bed.controller.isLeader);
+    await bed.deployShop();
+    ears.cut();
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
+    for (let second = 0; second < 300; second++) await bed.step(1_000);
+    ears.heal();
+    const ended = await bed.untilEnded(2);
+    assert.equal(ended.state, 'complete', ended.reason);
   });
 
   test('of a first release that fails leaves nothing running', async () => {

@@ -25,8 +25,8 @@ const resyncMs = 10_000;
 const maxRounds = 20;
 /** How soon to look again when somebody else changed what a step was decided on. */
 const conflictMs = 20;
-/** How soon to look again while the view is of another life of the store than the leadership. */
-const otherLifeMs = 50;
+/** How soon to look again while the view is of another life of the store than the leadership, or is not kept up. */
+const notReadyMs = 50;
 /** How often what is too old is collected. */
 const collectEveryMs = 60_000;
 
@@ -102,8 +102,9 @@ export class LeaderLoop {
   async #pass(signal: AbortSignal): Promise<{ againMs: number } | undefined> {
     const { observer, clock } = this.#deps;
     await observer.ready;
-    // Half of another store's state is no ground for anything.
-    if (!observer.isOf(this.#leadership.incarnation)) return { againMs: otherLifeMs };
+    // Half of another store's state is no ground for anything, and neither is what was true before the news stayed away.
+    if (!observer.isOf(this.#leadership.incarnation) || !observer.isConnected)
+      return { againMs: notReadyMs };
     const isResync = clock.monotonicMs() - this.#resyncedAt >= resyncMs / 2;
     const all = this.#isAllDirty || isResync ? observer.apps().map(({ id }) => id) : [];
     if (all.length > 0) this.#resyncedAt = clock.monotonicMs();
