@@ -162,7 +162,7 @@ class AppDiff {
       const replaced = held.find(({ job }) => job.id === id);
       // Lost meanwhile, and given up: the replacement is one like any other from now on.
       if (!replaced) continue;
-      if (isPointless(spare)) {
+      if (isPointless(spare, replaced) || this.#isOnLostHost(spare.job)) {
         yield this.#stop(formation, spare.job, 'its move is over');
         continue;
       }

@@ -139,6 +139,28 @@ test('a replacement on a host that is drained or away itself is none', () => {
   }
 });
 
+test('a replacement on a host that is drained itself takes over where it alone is healthy', () => {
+  const hosts = [{ id: 'h1', isDraining: true }, { id: 'h2', isDraining: true }, { id: 'h3' }];
+  const jobs = [
+    { host: 'h1', status: { isHealthy: false } },
+    { host: 'h2', status: up, ...forJob('job-1') },
+  ];
+  const given = { hosts, formations: web(1), jobs };
+  assert.deepEqual(decide(given), ['stop job-1']);
+  assert.deepEqual(decide(given, aContext()), [], 'it has been healthy for a moment only');
+  const left = { ...given, jobs: [{ host: 'h2', status: up, ...forJob('job-0') }] };
+  assert.deepEqual(decide(left), ['create 2 on h3 for job-1'], 'then it leaves itself');
+  const away = {
+    ...given,
+    hosts: [
+      { id: 'h1', isDraining: true },
+      { id: 'h2', isAway: true },
+    ],
+  };
+  assert.deepEqual(decide(away), [], 'unknown is not dead');
+  assert.deepEqual(decide(away, lost)[0], 'stop job-2');
+});
+
 test('what runs on every host stays on one that is drained, and comes there too', () => {
   const hosts = [{ id: 'h1', isDraining: true }, { id: 'h2' }];
   const formations = web(1, { isOnePerHost: true });

@@ -38,14 +38,23 @@ export function groupJobs(present: KnownJob[]): Group {
   return { present, spares, counted };
 }
 
-/** A replacement that cannot take over any more. */
-export function isPointless({ host }: KnownJob): boolean {
-  return host?.isDraining === true || host?.isAlive === false;
+/** A replacement that had to leave itself, or may be lost: it is given up, but where it alone is healthy. */
+export function isPointless({ host, status }: KnownJob, replaced: KnownJob): boolean {
+  const isUnsure = host?.isDraining === true || host?.isAlive === false;
+  return isUnsure && (!isHealthy(status) || isHealthy(replaced.status));
+}
+
+function isHealthy(status: KnownJob['status']): boolean {
+  return status?.state === 'up' && status.isHealthy;
 }
 
 /** Milliseconds until the replacement has been healthy for long enough; undefined while it is not healthy. */
-export function takesOverInMs({ healthySince }: KnownJob, monotonicMs: number): number | undefined {
-  if (healthySince === undefined) return undefined;
+export function takesOverInMs(
+  { healthySince, host }: KnownJob,
+  monotonicMs: number,
+): number | undefined {
+  // Nobody hears of it now: what it was is no reason to stop another.
+  if (healthySince === undefined || host?.isAlive === false) return undefined;
   return Math.max(0, healthySince + moveSteadyMs - monotonicMs);
 }
 
