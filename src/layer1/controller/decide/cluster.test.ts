@@ -196,6 +196,20 @@ describe('the checks of machines', () => {
     assert.ok(found.includes('nothing is tried in vain: zwei: network: no bridge'));
   });
 
+  test('name the one of three whose clock differs from the others, also when it is the one that was asked', () => {
+    const behind = { clockAheadMs: -300_000, roundTripMs: 4 };
+    const [found = ''] = failed([
+      aMember('eins'),
+      aMember('zwei', {}, behind),
+      aMember('drei', {}, behind),
+    ]);
+    assert.match(found, /^clocks agree: eins: its clock is 300.0 s ahead;/);
+    assert.doesNotMatch(found, /zwei|drei/);
+    const [other = ''] = failed([aMember('eins'), aMember('zwei'), aMember('drei', {}, behind)]);
+    assert.match(other, /^clocks agree: drei: its clock is 300.0 s behind;/);
+    assert.doesNotMatch(other, /eins|zwei/);
+  });
+
   test('tell the first differences of tunnels that are not mended', () => {
     const overlay = { count: 3, commands: ['ip neigh replace a', 'bridge fdb replace b'] };
     const [found = ''] = failed([aMember('eins'), aMember('zwei', { overlay })]);

@@ -5,6 +5,7 @@ import type { JobStatus, MemberReport } from '#layer0/host/wire';
 import type { Formation, Job } from '#layer0/scheduler/wire';
 import type { HostView } from '../api.ts';
 import type { ClusterView, MachineView, StoreView } from '../cluster-api.ts';
+import { clocksAhead } from './clocks.ts';
 
 /** Machines renew theirs when 30 days are left: one that has less than this does not. */
 export const machineCertificateMs = 21 * 86_400_000;
@@ -72,7 +73,9 @@ function viewMachines(seen: ClusterSeen): MachineView[] {
       ...{ id: hostId, name, address, state: error === undefined ? 'up' : 'silent' },
       ...(error === undefined ? {} : { reason: error }),
     }));
+  const clocks = clocksAhead(reports);
   return [...listed, ...others].map((machine) => {
+    const clockAheadMs = clocks.get(machine.id);
     const said = reportOf.get(machine.id);
     const report = said?.report;
     const silentForMs = machine.state === 'up' ? undefined : silentFor.get(machine.id);
@@ -81,7 +84,7 @@ function viewMachines(seen: ClusterSeen): MachineView[] {
       ...(report?.version === undefined ? {} : { version: report.version }),
       ...(silentForMs === undefined ? {} : { silentForMs }),
       ...(report?.disk ? { diskFreeBytes: report.disk.freeBytes } : {}),
-      ...(said?.clockAheadMs === undefined ? {} : { clockAheadMs: said.clockAheadMs }),
+      ...(clockAheadMs === undefined ? {} : { clockAheadMs }),
       ...(report?.certificateEndsAt === undefined
         ? {}
         : { certificateEndsAt: report.certificateEndsAt }),

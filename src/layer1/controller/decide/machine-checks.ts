@@ -5,6 +5,7 @@ import type { JobStatus, MemberReport } from '#layer0/host/wire';
 import type { Job } from '#layer0/scheduler/wire';
 import type { Check, HostView } from '../api.ts';
 import { systemApp, systemAppId } from '../wire.ts';
+import { clocksAhead } from './clocks.ts';
 import { machineCertificateMs } from './cluster.ts';
 
 /** Clocks further apart than this make times in logs and events hard to compare, and certificates early or late. */
@@ -26,6 +27,7 @@ export interface MachinesSeen {
 
 export function checkMachines(seen: MachinesSeen): Check[] {
   const reported = seen.reports.filter((one): one is Reported => one.report !== undefined);
+  const clocks = clocksAhead(seen.reports);
   const each = (find: (one: Reported) => string | undefined) =>
     reported.flatMap((one) => {
       const problem = find(one);
@@ -42,7 +44,10 @@ export function checkMachines(seen: MachinesSeen): Check[] {
     check('nothing is tried in vain', each(findFailing)),
     check('tunnels are as recorded', each(findOverlay)),
     check('disks have room', each(findDisk)),
-    check('clocks agree', each(findClock)),
+    check(
+      'clocks agree',
+      each((one) => findClock(one, clocks.get(one.hostId))),
+    ),
     check('one version runs everywhere', findVersions(reported)),
     check(
       'certificates of machines are renewed',
@@ -112,7 +117,7 @@ function findDisk({ report: { disk } }: Reported): string | undefined {
   return `${mib} MiB of its disk are free; see \`docker system df\`, and what of yours can go`;
 }
 
-function findClock({ clockAheadMs = 0, roundTripMs = 0 }: Reported): string | undefined {
+function findClock({ roundTripMs = 0 }: Reported, clockAheadMs = 0): string | undefined {
   if (Math.abs(clockAheadMs) - roundTripMs / 2 < clockLimitMs) return undefined;
   const seconds = (Math.abs(clockAheadMs) / 1000).toFixed(1);
   return `its clock is ${seconds} s ${clockAheadMs > 0 ? 'ahead' : 'behind'}; set up NTP there (\`timedatectl set-ntp true\`)`;
