@@ -86,10 +86,10 @@ export interface DiscoveryClient {
   watchAll(callback: (directory: Directory) => void): Unsubscribe;
 
   /** Drains wait for this consumer from now on (docs/design/one-machine.md). One per client and id. */
-  consume(id: string): ConsumerHandle;
+  consume(id: string, machine?: string): ConsumerHandle;
   consumers(): Consumer[];
   /** May this instance, which was set to draining, be stopped? Ask again after each call of watchConsumers. */
-  drainStatus(ref: InstanceRef): DrainAnswer;
+  drainStatus(ref: InstanceRef, isLost?: (machine: string) => boolean): DrainAnswer;
   /** Called whenever an answer of drainStatus may have changed. */
   watchConsumers(callback: () => void): Unsubscribe;
 

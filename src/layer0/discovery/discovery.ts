@@ -121,7 +121,7 @@ export class Discovery implements DiscoveryClient {
     return () => this.#allWatches.delete(callback);
   }
 
-  consume(id: string): ConsumerHandle {
+  consume(id: string, machine?: string): ConsumerHandle {
     const key = consumerKey(id);
     return {
       report: async ({ applied, busy }) => {
@@ -129,6 +129,7 @@ export class Discovery implements DiscoveryClient {
           id,
           appliedRevision: applied.revision,
           incarnation: applied.incarnation,
+          ...(machine === undefined ? {} : { machine }),
           busy,
         };
         await this.#publisher.put(key, consumer);
@@ -147,7 +148,10 @@ export class Discovery implements DiscoveryClient {
     return consumers;
   }
 
-  drainStatus({ service, handle }: InstanceRef): DrainAnswer {
+  drainStatus(
+    { service, handle }: InstanceRef,
+    isLost: (machine: string) => boolean = () => false,
+  ): DrainAnswer {
     const { revision } = this.#mirror;
     const entry = this.#mirror.get(instanceKey(service, handle));
     const isMarked = (entry?.value as Instance | undefined)?.state === 'draining';
@@ -155,7 +159,7 @@ export class Discovery implements DiscoveryClient {
       revision && entry && isMarked
         ? { incarnation: revision.incarnation, revision: entry.modRevision }
         : undefined;
-    return decideDrain({ handle, marked, consumers: this.consumers() });
+    return decideDrain({ handle, marked, consumers: this.consumers(), isLost });
   }
 
   watchConsumers(callback: () => void): Unsubscribe {

@@ -48,6 +48,9 @@ export const consumerSchema = Type.Object({
   id: Type.String(),
   appliedRevision: Type.Integer(),
   incarnation: Type.String(),
+  machine: Type.Optional(
+    Type.String({ description: 'Id of the machine that it is on. Of earlier versions: unknown.' }),
+  ),
   busy: Type.Array(Type.String(), {
     description: 'Jobs of draining instances that still serve requests.',
   }),

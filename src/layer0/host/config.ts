@@ -52,6 +52,18 @@ export type HostConfig = HostIdentity & HostSettings;
 
 /** App that may have host paths, the host network and capabilities. */
 export const systemApp = 'app-gantry';
+/**
+ * A machine whose lease has been over for this long is lost to drains. More than what it takes all machines to be heard
+   of again
+ * after a cut of the store, when each of them has routers that are about to hear.
+ */
+export const silentGraceMs = 20_000;
+/**
+ * A drain waits this long for the router of a lost machine. Its HAProxy may serve clients still, behind a cut; but it
+   cannot hear
+ * that the instance drains, so that waiting longer lets nothing end that does not begin anew.
+ */
+export const lostRouterMs = 5_000;
 /** Longest time between two passes of a job, and between two lists of the engine. */
 export const resyncMs = 60_000;
 /** Starts at once, per core: an engine gains nothing from more. */

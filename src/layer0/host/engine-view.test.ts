@@ -58,7 +58,7 @@ it('a container that runs although its attempt was given up is ended, so that th
     },
     {
       ...{ hostId: testHostId, now: 3_000, monotonicMs: 3_000, due: { restartMs: 2_000 } },
-      drain: { mayStop: true, waitsFor: [] },
+      drain: { mayStop: true, waitsFor: [], isForLostOnly: false },
       tenure: { isHeld: true, isOver: false },
     },
   );

@@ -9,7 +9,7 @@ import { createMemoryStore } from '#layer0/store/fake';
 import { keepDeadMs } from './config.ts';
 import { aJob, createWorld, type World } from './fake.ts';
 import { createSeal } from './seal.ts';
-import { type JobStatus, statusPrefix } from './wire.ts';
+import { hostAlivePrefix, type JobStatus, statusPrefix } from './wire.ts';
 
 describe('the life of a job', () => {
   let world: World;
@@ -134,6 +134,31 @@ describe('the life of a job', () => {
     assert.equal((await world.containers(job))[0]?.state, 'running');
     await busyAt([]);
     await world.untilState(job, 'down', 5_000);
+  });
+
+  it('waits 5 s for a router whose machine is lost, and not all of drainMs', async () => {
+    const job = aJob();
+    await world.put(job);
+    await world.untilState(job, 'up');
+    const router = world.discovery.consume('router/host-2', 'host-2');
+    const applied = world.discovery.directory()?.revision;
+    assert.ok(applied);
+    await Promise.all([router.report({ applied, busy: [job.id] }), world.clock.advance(100)]);
+    const lease = await world.store.grantLease(10_000);
+    const alive = { put: `${hostAlivePrefix}host-2`, value: {}, lease: lease.id };
+    await world.store.txn({ compare: [], operations: [alive] });
+    await world.clock.advance(9_000);
+    await world.put({ ...job, desired: 'down' });
+    await world.clock.advance(20_000);
+    assert.equal((await world.containers(job))[0]?.state, 'running', 'not lost yet');
+    await world.untilState(job, 'down', 7_000);
+    const second = aJob({ id: 'job-000000000000bbbb', index: 2 });
+    await world.put(second);
+    await world.untilState(second, 'up');
+    await world.put({ ...second, desired: 'down' });
+    await world.clock.advance(4_000);
+    assert.equal((await world.containers(second))[0]?.state, 'running', 'it may be back');
+    await world.untilState(second, 'down', 2_000);
   });
 
   it('leaves alone what a restored store does not know', async () => {

@@ -183,8 +183,10 @@ export class JobWorker {
   #drain() {
     const { view } = this;
     const source = view.job ?? view.containers.at(-1);
-    if (view.memory.registered !== 'draining' || !source) return { mayStop: true, waitsFor: [] };
+    if (view.memory.registered !== 'draining' || !source)
+      return { mayStop: true, waitsFor: [], isForLostOnly: false };
     const ref = { service: serviceOf(source), handle: this.jobId };
-    return this.#deps.act.discovery.drainStatus(ref);
+    const { discovery, config, isLost } = this.#deps.act;
+    return discovery.drainStatus(ref, (machine) => machine !== config.hostId && isLost(machine));
   }
 }

@@ -21,13 +21,14 @@ import { decideCollect } from './decide/collect.ts';
 import { decideIntent } from './decide/intent.ts';
 import { JobWorker } from './job-worker.ts';
 import { labels } from './labels.ts';
+import { LostMachines } from './lost-machines.ts';
 import type { Container } from './runtime/runtime.ts';
 import { isFinal } from './state.ts';
 import { type JobStatus, statusPrefix } from './wire.ts';
 
 export interface AgentDeps {
   store: Store;
-  act: Omit<ActDeps, 'trigger' | 'incarnation'>;
+  act: Omit<ActDeps, 'trigger' | 'incarnation' | 'isLost'>;
   clock: Clock;
   random: Random;
   log: Log;
@@ -49,6 +50,7 @@ export class Agent {
   readonly #deadlines: Deadlines;
   readonly #adopted = Promise.withResolvers<void>();
   #jobs: Mirror<Job> | undefined;
+  #lost: LostMachines | undefined;
   #following: Promise<void> | undefined;
   #statuses: Map<string, JobStatus> | undefined;
   #incarnation: string | undefined;
@@ -62,6 +64,7 @@ export class Agent {
       ...deps.act,
       trigger: (jobId) => this.#workers.get(jobId)?.trigger(),
       incarnation: () => this.#incarnation ?? '',
+      isLost: (machine) => this.#lost?.has(machine) ?? false,
     };
     this.#loop = createLoop({
       name: 'host-agent',
@@ -84,6 +87,7 @@ export class Agent {
       signal,
       onChange: (change) => this.#onRecords(change),
     });
+    this.#lost = new LostMachines({ store, clock, random, log, signal });
     this.#unsubscribe = act.discovery.watchConsumers(() => this.#onConsumers());
     this.#loop.start();
     this.#following = this.#follow(signal);

@@ -38,6 +38,7 @@ test('a drain does not take the silence of a dead router for the end of its requ
   assert.deepEqual(host.drainStatus(ref), {
     mayStop: false,
     waitsFor: ['router/host-1 still sends it requests'],
+    isForLostOnly: false,
   });
   await clock.advance(awayMs);
   assert.equal(host.drainStatus(ref).mayStop, true, 'one that never comes back is given up');

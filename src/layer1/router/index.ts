@@ -141,7 +141,7 @@ export class RouterComponent implements Component {
     const { discovery, log } = this.#deps;
     // One record for all routers of a host, because it stands for the host's HAProxy, which serves without a leader too: an
     // instance that stops meanwhile must wait until somebody has told HAProxy.
-    const consumer = discovery.consume(`router/${this.#config.hostId}`);
+    const consumer = discovery.consume(`router/${this.#config.hostId}`, this.#config.hostId);
     this.#leadership = leadership;
     this.#consumer = new ConsumerReport(consumer);
     this.#driver.forget();

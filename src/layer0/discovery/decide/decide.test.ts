@@ -11,6 +11,7 @@ import { decidePublish } from './publish.ts';
 import { seenFrom, tunnelAddress } from './seen-from.ts';
 
 const marked = { incarnation: 'inc-1', revision: 10 };
+const isLost = (machine: string) => machine === 'gone';
 const aConsumer = (appliedRevision: number, busy: string[] = [], incarnation = 'inc-1') => ({
   id: 'router-1',
   appliedRevision,
@@ -20,8 +21,8 @@ const aConsumer = (appliedRevision: number, busy: string[] = [], incarnation = '
 
 test('a drain waits for each consumer to have applied it and to have no request left', () => {
   const ask = (...consumers: ReturnType<typeof aConsumer>[]) =>
-    decideDrain({ handle: 'job-1', marked, consumers });
-  assert.deepEqual(ask(), { mayStop: true, waitsFor: [] });
+    decideDrain({ handle: 'job-1', marked, consumers, isLost });
+  assert.deepEqual(ask(), { mayStop: true, waitsFor: [], isForLostOnly: false });
   assert.equal(ask(aConsumer(9)).mayStop, false);
   assert.equal(ask(aConsumer(10)).mayStop, true);
   assert.equal(ask(aConsumer(12, ['job-1'])).mayStop, false);
@@ -31,11 +32,23 @@ test('a drain waits for each consumer to have applied it and to have no request 
 
 test('a number of another incarnation of the store says nothing', () => {
   const consumers = [aConsumer(999, [], 'inc-0')];
-  assert.equal(decideDrain({ handle: 'job-1', marked, consumers }).mayStop, false);
+  assert.equal(decideDrain({ handle: 'job-1', marked, consumers, isLost }).mayStop, false);
+});
+
+test('who is on a lost machine is named, and whether anybody else is waited for is said', () => {
+  const ask = (...consumers: Parameters<typeof decideDrain>[0]['consumers']) =>
+    decideDrain({ handle: 'job-1', marked, consumers, isLost });
+  const lost = { ...aConsumer(9, ['job-1']), machine: 'gone' };
+  assert.deepEqual(ask(lost, { ...aConsumer(10), machine: 'here' }), {
+    ...{ mayStop: false, isForLostOnly: true },
+    waitsFor: ['router-1 is on a machine that is lost'],
+  });
+  assert.equal(ask(lost, { ...aConsumer(9), machine: 'here' }).isForLostOnly, false);
+  assert.equal(ask({ ...aConsumer(10), machine: 'gone' }).mayStop, true);
 });
 
 test('before the mark is seen nothing may be stopped', () => {
-  const answer = decideDrain({ handle: 'job-1', marked: undefined, consumers: [] });
+  const answer = decideDrain({ handle: 'job-1', marked: undefined, consumers: [], isLost });
   assert.equal(answer.mayStop, false);
 });
 

@@ -41,6 +41,8 @@ export interface ActDeps {
   fetchImage?: ((image: string) => Promise<boolean>) | undefined;
   /** For tests that end the agent between any two steps. */
   onStep?: ((kind: StepKind, jobId: string) => void) | undefined;
+  /** Whether another machine has been silent for so long that nobody waits for it. */
+  isLost(machine: string): boolean;
   /** Asks for another pass of this job. */
   trigger(jobId: string): void;
 }

@@ -1,6 +1,6 @@
 // Ends one running container: out of traffic, wait for its requests, ask it to end, then make it end.
 
-import { killRetryMs, orphanGraceMs } from '../config.ts';
+import { killRetryMs, lostRouterMs, orphanGraceMs } from '../config.ts';
 import { serviceOf } from '../labels.ts';
 import type { Container } from '../runtime/runtime.ts';
 import type { Plan, Step } from '../steps.ts';
@@ -22,9 +22,11 @@ export function planStop(view: JobView, { container, context, reason }: Situatio
     return { steps: [{ kind: 'markDraining', service }] };
   if (memory.registered === 'draining' && memory.signalledAtMs === undefined) {
     const sinceMs = memory.drainingSinceMs ?? context.monotonicMs;
-    const untilMs = sinceMs + (job?.spec.drainMs ?? 0);
+    const drainMs = job?.spec.drainMs ?? 0;
+    const { isForLostOnly } = context.drain;
+    const untilMs = sinceMs + (isForLostOnly ? Math.min(drainMs, lostRouterMs) : drainMs);
     if (!context.drain.mayStop && context.monotonicMs < untilMs)
-      return { steps: [], wait: { reason: context.drain.waitsFor.join('; ') || reason, untilMs } };
+      return { steps: [], wait: waitForDrain(context, { reason, untilMs }) };
   }
   const id = container.id;
   if (memory.signalledAtMs === undefined) {
@@ -38,6 +40,20 @@ export function planStop(view: JobView, { container, context, reason }: Situatio
   if (context.monotonicMs >= killAtMs) return { steps: [{ kind: 'kill', container: id }] };
   const waited = memory.killedAtMs === undefined ? 'waiting for it to end' : 'killed';
   return { steps: [], wait: { reason: `${reason}: ${waited}`, untilMs: killAtMs } };
+}
+
+/** Nobody tells when a machine is lost: it is looked at again before long. */
+function waitForDrain(
+  { drain, monotonicMs }: PlanContext,
+  { reason, untilMs }: DrainWait,
+): DrainWait {
+  const soonMs = monotonicMs + lostRouterMs;
+  return { reason: drain.waitsFor.join('; ') || reason, untilMs: Math.min(untilMs, soonMs) };
+}
+
+interface DrainWait {
+  reason: string;
+  untilMs: number;
 }
 
 /** Out of discovery, unless it is known not to be there. */
