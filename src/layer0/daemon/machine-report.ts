@@ -12,7 +12,7 @@ import type { Store } from '#layer0/store/client';
 export const answerLimitMs = 1_500;
 /** Failures in a row of a loop that are more than bad luck. */
 const failuresToTell = 3;
-/** Two looks at the kernel, with time to mend between them; who asks all machines gives each 4 s. */
+/** Two looks at the kernel, with time to mend between them; who asks all machines gives each 8 s. */
 const compareLimitMs = 3_000;
 /** Differences that a report names. */
 const maxDifferences = 3;

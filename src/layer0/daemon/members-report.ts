@@ -8,6 +8,8 @@ import type { HostReport, MemberReport } from '#layer0/host/wire';
 
 /** Of one machine: longer than it takes to find out that its store or its engine hangs. */
 const answerMs = 4_000;
+/** ... and of one that looks at its kernel twice, too. */
+const checkedMs = 8_000;
 
 export interface MembersReportDeps {
   self: { hostId: string; name: string; address: string };
@@ -38,7 +40,7 @@ async function ask(
   const member = { hostId, name, address };
   const [sentAt, sentMs] = [clock.now(), clock.monotonicMs()];
   try {
-    const options = { timeoutMs: answerMs, ...(checks ? { query: { checks } } : {}) };
+    const options = checks ? { timeoutMs: checkedMs, query: { checks } } : { timeoutMs: answerMs };
     const report = await peers.client(hostId).json<HostReport>('GET', '/status', options);
     const roundTripMs = Math.round(clock.monotonicMs() - sentMs);
     const clockAheadMs =

@@ -3,7 +3,7 @@
 import type { Clock } from '#core/clock';
 import { within } from '#core/within';
 import type { Peers } from '#layer0/membership/index';
-import { listMembers, readStatus } from '#layer0/store/index';
+import { listAlarms, listMembers, readStatus } from '#layer0/store/index';
 import { memberAnswerMs } from './config.ts';
 import { summarize } from './decide/summarize.ts';
 import type { StorePlace } from './place.ts';
@@ -50,6 +50,9 @@ async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, cl
   const listed = await within(clock, memberAnswerMs, () => listMembers(store.client)).catch(
     () => undefined,
   );
+  const alarms = listed
+    ? await within(clock, memberAnswerMs, () => listAlarms(store.client)).catch(() => [])
+    : [];
   const known = listed?.map(({ name, clientUrl, isLearner }) => ({
     hostId: name,
     url: clientUrl ?? '',
@@ -60,10 +63,12 @@ async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, cl
   return Promise.all(
     nodes.map(async ({ hostId, url, isLearner }): Promise<MemberStatus> => {
       const answer = url === '' ? undefined : await ask(behind, url);
+      const alarm = alarms.find(({ memberId }) => memberId === answer?.memberId)?.alarm;
       return {
         ...{ hostId, url, isLearner, isReachable: answer !== undefined },
         isLeader: answer?.isLeader ?? false,
         dbBytes: answer?.dbBytes ?? 0,
+        ...(alarm === undefined ? {} : { alarm }),
       };
     }),
   );

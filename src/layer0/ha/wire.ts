@@ -79,7 +79,12 @@ export const memberStatusSchema = Type.Object({
   isReachable: Type.Boolean(),
   isLeader: Type.Boolean(),
   isLearner: Type.Boolean(),
-  dbBytes: Type.Integer(),
+  dbBytes: Type.Integer({
+    description: 'Size of its database; above 2 GiB it takes deletes only.',
+  }),
+  alarm: Type.Optional(
+    Type.String({ description: '`NOSPACE`: it takes deletes only; `CORRUPT`: it differs.' }),
+  ),
 });
 export type MemberStatus = Static<typeof memberStatusSchema>;
 

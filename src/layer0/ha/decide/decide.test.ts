@@ -77,6 +77,13 @@ describe('the copies of a store', () => {
     assert.match(said.summary, /2 of 3 .* away: b/);
   });
 
+  test('are degraded by an alarm, which is told in words', () => {
+    const full = { alarm: 'NOSPACE' };
+    const said = say([aMember('a', { isLeader: true }), aMember('b', full), aMember('c')]);
+    assert.equal(said.health, 'degraded');
+    assert.match(said.summary, /3 of 3 .*; b: its database is full: deletes are taken/);
+  });
+
   test('have no quorum with one of three, nor without a leader; a learner is no copy yet', () => {
     const one = [aMember('a'), aMember('b', away), aMember('c', away)];
     assert.equal(say(one).health, 'no-quorum');

@@ -2,6 +2,11 @@
 
 import type { HaStatus, MemberStatus } from '../wire.ts';
 
+const alarmTexts: Record<string, string> = {
+  NOSPACE: 'its database is full: deletes are taken, nothing else is',
+  CORRUPT: 'its data differs from that of the others: remove that machine, and add it anew',
+};
+
 export function summarize(
   members: readonly MemberStatus[],
   nameOf: (hostId: string) => string,
@@ -18,6 +23,10 @@ export function summarize(
       summary: `no quorum: ${count}${lost}: nothing new is decided, everything runs on`,
     };
   const led = `${count}, ${nameOf(leader.hostId)} leads`;
-  if (away.length > 0) return { health: 'degraded', summary: `${led}${lost}` };
+  const raised = members.flatMap(({ hostId, alarm }) =>
+    alarm === undefined ? [] : [`; ${nameOf(hostId)}: ${alarmTexts[alarm] ?? alarm}`],
+  );
+  if (away.length + raised.length > 0)
+    return { health: 'degraded', summary: `${led}${lost}${raised.join('')}` };
   return { health: 'healthy', summary: led };
 }

@@ -77,7 +77,7 @@ describe('the view of the cluster', () => {
     const ha = { engine: 'etcd' as const, members, move };
     const degraded = { ...ha, health: 'degraded' as const, summary: '1 of 2' };
     const { store, machines } = look({ reports: [eins, zwei], ha: degraded });
-    assert.deepEqual(store.members, ['eins (leads)', 'zwei (away)']);
+    assert.deepEqual(store.members, ['eins (leads, 0.0 MiB)', 'zwei (away)']);
     assert.deepEqual(
       [store.engine, store.health, store.message],
       ['etcd', 'degraded', 'etcd: 1 of 2'],

@@ -136,10 +136,12 @@ function viewStore(seen: ClusterSeen): StoreView {
   return { ...store, engine: 'etcd', isAnswering, health: ha.health, members, message };
 }
 
-function memberText(name: string, { isReachable, isLeader, isLearner }: MemberStatus): string {
+function memberText(name: string, member: MemberStatus): string {
+  const { isReachable, isLeader, isLearner, dbBytes } = member;
   if (!isReachable) return `${name} (away)`;
-  if (isLearner) return `${name} (learning)`;
-  return isLeader ? `${name} (leads)` : name;
+  const size = `${(dbBytes / 1024 ** 2).toFixed(1)} MiB`;
+  if (isLearner) return `${name} (learning, ${size})`;
+  return isLeader ? `${name} (leads, ${size})` : `${name} (${size})`;
 }
 
 function viewSaid({ reports, storeError, ha }: ClusterSeen): StoreView {

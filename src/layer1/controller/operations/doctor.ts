@@ -13,6 +13,8 @@ import { examineMachines } from './cluster.ts';
 
 /** A deployment that stands still longer than this is worth a look. */
 const stuckMs = 15 * 60_000;
+/** Of a copy of the store: 80 % of what etcd takes. */
+const largeStoreBytes = 0.8 * 2 * 1024 ** 3;
 /** Failed attempts in a row that are called a crash loop. */
 const crashLoop = 5;
 
@@ -22,6 +24,7 @@ export async function examine(context: Context): Promise<Check[]> {
     await check('the view of the store is fresh', async () =>
       context.observer.isConnected ? undefined : 'a watch is broken; is gantry-host running?',
     ),
+    await check('copies of the store are whole', () => checkCopies(context)),
     await check('a machine is alive', async () =>
       context.observer.hostCount() > 0 ? undefined : 'no host has a lease; restart gantry-host',
     ),
@@ -52,6 +55,17 @@ async function check(name: string, find: () => Promise<string | undefined>): Pro
   } catch (error) {
     return { name, isOk: false, message: toAppError(error).message };
   }
+}
+
+/** An embedded store has no copies; that it does not answer is said by the machines. */
+async function checkCopies({ ha }: Context): Promise<string | undefined> {
+  const { engine, health, summary, members } = await ha.status();
+  if (engine !== 'etcd') return undefined;
+  if (health !== 'healthy') return summary;
+  const large = members.filter(({ dbBytes }) => dbBytes > largeStoreBytes);
+  if (large.length === 0) return undefined;
+  const mib = Math.round(Math.max(...large.map(({ dbBytes }) => dbBytes)) / 1024 ** 2);
+  return `a copy has ${mib} MiB of the 2048 that it may have: delete apps that nobody needs`;
 }
 
 async function checkReleases({ observer, store }: Context): Promise<string | undefined> {
