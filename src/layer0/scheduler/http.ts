@@ -42,4 +42,15 @@ export function registerSchedulerRoutes(server: HttpServer, scheduler: Scheduler
     },
     () => Promise.resolve(scheduler.report()),
   );
+  server.get(
+    '/scheduler/metrics',
+    {
+      schema: {
+        summary: 'Figures for Prometheus',
+        tags: ['scheduler'],
+        response: { 200: Type.String() },
+      },
+    },
+    async (_request, reply) => reply.type('text/plain; version=0.0.4').send(scheduler.metrics()),
+  );
 }

@@ -7,6 +7,7 @@ import { defaultSchedulerConfig, type SchedulerConfig } from './config.ts';
 import type { Step } from './decide/steps.ts';
 import { type Decider, ElectedScheduler, type SchedulerStatus } from './elected-scheduler.ts';
 import { EphemeralDecider } from './ephemeral-scheduler.ts';
+import { metricsText } from './metrics.ts';
 import { ServiceDecider, type ServiceDecisions } from './service-scheduler.ts';
 
 export type { SchedulerStatus, ServiceDecisions };
@@ -32,6 +33,8 @@ export interface PendingJob {
 export interface Scheduler extends Component {
   /** What `gantry doctor` reads. */
   report(): { isReady: boolean; schedulers: SchedulerStatus[]; pending: PendingJob[] };
+  /** The same as figures, in Prometheus' text format. */
+  metrics(): string;
 }
 
 /** Most pending jobs that a report lists. */
@@ -92,5 +95,14 @@ class DaemonScheduler implements Scheduler {
       pending.push({ id, name: `${job.type}.${job.index}.${job.appName}`, kind, reason, since });
     }
     return { isReady: this.#view?.isReady ?? false, schedulers, pending };
+  }
+  metrics(): string {
+    const { service, ephemeral } = this.#view?.state.pending ?? {};
+    const pending: Record<string, number> = {
+      service: service?.size ?? 0,
+      ephemeral: ephemeral?.size ?? 0,
+    };
+    const watched = this.#schedulers.map((scheduler) => scheduler.status());
+    return metricsText(watched.map((one) => ({ ...one, pending: pending[one.name] ?? 0 })));
   }
 }

@@ -214,3 +214,25 @@ test('the record of a one-off job goes an hour after its end', async (t) => {
   await clock.advance(20_000);
   assert.equal((await readJobs()).length, 0);
 });
+
+test('commits, conflicts, the leader and what waits are figures for Prometheus', async (t) => {
+  const { clock, scheduler, client } = await aCluster(t);
+  const tooLarge = aSpec({ resources: { memoryBytes: 64 * gigabyte, cpuMillis: 100, pids: 1 } });
+  await client.putFormation(
+    aFormation({ processes: { web: aProcess({ quantity: 2, spec: tooLarge }) } }),
+  );
+  await clock.advance(1000);
+  const { schedulers } = scheduler.report();
+  const told = new Set(scheduler.metrics().split('\n'));
+  for (const { name, commits, conflicts, steps } of schedulers)
+    for (const line of [
+      `gantry_scheduler_commits_total{scheduler="${name}"} ${commits}`,
+      `gantry_scheduler_conflicts_total{scheduler="${name}"} ${conflicts}`,
+      `gantry_scheduler_steps_total{scheduler="${name}"} ${steps}`,
+      `gantry_scheduler_leads{scheduler="${name}"} 1`,
+      `gantry_scheduler_pending_jobs{scheduler="${name}"} ${name === 'service' ? 2 : 0}`,
+      '# TYPE gantry_scheduler_conflicts_total counter',
+    ])
+      assert.ok(told.has(line), `${line} is missing`);
+  assert.ok((schedulers[0]?.commits ?? 0) > 0);
+});
