@@ -4,12 +4,12 @@
 import { readFile } from 'node:fs/promises';
 import { Bed, untilServes } from '../test/cluster/bed.ts';
 import { withPlatform } from '../test/cluster/bring-up.ts';
-import type { Machine } from '../test/cluster/machine.ts';
 import { resultOf } from './measure.ts';
-import { type FirstAnswer, untilFirst200 } from './platform/session.ts';
+import { powerCycle, theApi, untilAnswersAtEach } from './platform/power.ts';
 import type { BenchResult } from './result.ts';
 
 const limitMs = 10_000;
+const anApp = { host: 'hello.gantry.localhost', expects: 'Hello' };
 
 export function run({ tiny }: { tiny: boolean }): Promise<BenchResult> {
   return withPlatform(() => measure(tiny ? 1 : 20));
@@ -21,21 +21,13 @@ async function measure(turns: number): Promise<BenchResult> {
   const pairs = [];
   const apps: number[] = [];
   for (let turn = 0; turn < turns; turn++) {
-    for (const machine of machines) await machine.powerOff();
-    for (const machine of machines) await machine.powerOn();
-    const start = performance.now();
-    await Promise.all(machines.map((machine) => machine.startDocker()));
-    const engineMs = performance.now() - start;
+    const { onMs, enginesMs } = await powerCycle(machines);
     const [apiMs, appMs] = await Promise.all([
-      untilAll(machines, start, {
-        host: 'api.gantry.localhost',
-        path: '/healthz',
-        expects: '"isReady":true',
-      }),
-      untilAll(machines, start, { host: 'hello.gantry.localhost', expects: 'Hello' }),
+      untilAnswersAtEach(machines, enginesMs, theApi),
+      untilAnswersAtEach(machines, enginesMs, anApp),
     ]);
-    pairs.push({ ours: apiMs - engineMs, peer: engineMs });
-    apps.push(appMs - engineMs);
+    pairs.push({ ours: apiMs, peer: enginesMs - onMs });
+    apps.push(appMs);
     await bed.untilAllUp();
     for (const machine of machines) await untilServes(machine);
   }
@@ -49,16 +41,4 @@ async function measure(turns: number): Promise<BenchResult> {
     isMet: ({ figure }) => figure <= limitMs,
     note: `apps answered everywhere ${Math.round(Math.max(...apps))} ms after it at the latest; load ${load}`,
   });
-}
-
-/** Milliseconds since `start` until the last machine's router answers. */
-async function untilAll(
-  machines: readonly Machine[],
-  start: number,
-  what: Pick<FirstAnswer, 'host' | 'path' | 'expects'>,
-): Promise<number> {
-  const answered = machines.map(({ address }) =>
-    untilFirst200(start, { address, port: 80, ...what }),
-  );
-  return Math.max(...(await Promise.all(answered)));
 }

@@ -10,6 +10,7 @@ export const figureNames = [
   'power',
   'cable',
   'update',
+  'boot',
   'control',
   'worker',
 ] as const;
@@ -30,6 +31,8 @@ export interface Contender {
   update(): Promise<(container: Container) => boolean>;
   /** Waits until a machine that was lost is a member again. */
   untilMember(machine: Machine): Promise<void>;
+  /** Waits until its control answers for all machines. */
+  untilServes(): Promise<void>;
   /** Megabytes (PSS) that it costs on a machine. */
   megabytes(machine: Machine): Promise<number>;
   end(): Promise<void>;

@@ -4,6 +4,7 @@ import { type Bed, untilServes } from '../../test/cluster/bed.ts';
 import { connectApi } from '../../test/cluster/load-app.ts';
 import { waitFor } from '../../test/cluster/wait.ts';
 import { platformMemory } from '../platform/memory.ts';
+import { theApi, untilAnswersAtEach } from '../platform/power.ts';
 import { type Contender, figureNames, hangMs, sleeper } from './contender.ts';
 
 const name = 'bench-swarm';
@@ -31,16 +32,21 @@ export async function createGantry(bed: Bed): Promise<Contender> {
       await waitFor('the first release to be there', isIdle, { timeoutMs: hangMs });
     },
     async replicas(count) {
-      await api.scale(name, { worker: count });
+      await taken('the formation', () => api.scale(name, { worker: count }));
     },
     async update() {
-      version += 1;
-      const { release } = await api.changeEnv(name, { set: { VERSION: String(version) } });
+      const { release } = await taken('a release', () => {
+        version += 1;
+        return api.changeEnv(name, { set: { VERSION: String(version) } });
+      });
       return ({ Labels }) => Labels['gantry.release'] === release.id;
     },
     async untilMember(machine) {
       await bed.untilAllUp(hangMs);
       await untilServes(machine);
+    },
+    async untilServes() {
+      await untilAnswersAtEach(bed.machines, performance.now(), theApi);
     },
     megabytes: async (machine) => (await platformMemory(machine)).megabytes,
     async end() {
@@ -48,4 +54,15 @@ export async function createGantry(bed: Bed): Promise<Contender> {
       api.close();
     },
   };
+}
+
+/** When a machine is back, the controller that took over there ends, and calls on their way to it with it: asked again. */
+function taken<T>(what: string, call: () => Promise<T>): Promise<T> {
+  let seen: unknown;
+  const answered = () =>
+    call().catch((error: Error) => {
+      seen = error.message;
+      return undefined;
+    });
+  return waitFor(`the API to take ${what}`, answered, { timeoutMs: 60_000, seen: () => seen });
 }

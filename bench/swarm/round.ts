@@ -1,6 +1,7 @@
 // One round of one contender: everything that is asked of it, from its first replica to its last.
 
 import type { Machine } from '../../test/cluster/machine.ts';
+import { powerCycle } from '../platform/power.ts';
 import type { Contender, FigureName } from './contender.ts';
 import { running, untilRunning } from './fleet.ts';
 
@@ -13,41 +14,49 @@ export interface Size {
 
 /** Seconds, or megabytes. */
 export type Samples = Partial<Record<FigureName, number[]>>;
+type Keep = (figure: FigureName, value: number) => void;
 
-export async function measureRound(contender: Contender, size: Size): Promise<Samples> {
+/** Adds what it measures to `samples`, and shows it as it comes. */
+export async function measureRound(
+  contender: Contender,
+  size: Size,
+  samples: Samples,
+): Promise<void> {
+  const { figures, name } = contender;
+  const keep: Keep = (figure, value) => {
+    if (!figures.includes(figure)) return;
+    samples[figure] = [...(samples[figure] ?? []), value];
+    console.error(`${name}, ${figure}: ${value.toFixed(2)}`);
+  };
   try {
     await contender.begin();
     // Every machine has had the image and a network once.
     await scaled(contender, contender.machines.length);
     await scaled(contender, 0);
-    const samples: Samples = {};
-    if (contender.figures.includes('start'))
-      Object.assign(samples, await replicas(contender, size));
+    if (figures.includes('start')) await measureMany(contender, size, keep);
     await scaled(contender, size.updated);
-    samples.update = [await updated(contender, size.updated)];
+    keep('update', await updated(contender, size.updated));
     await scaled(contender, 0);
-    return samples;
+    if (figures.includes('boot')) keep('boot', await booted(contender));
   } finally {
     await contender.end();
   }
 }
 
-/** All but the update. Replicas are started three times, since one that was lost is not moved back. */
-async function replicas(contender: Contender, { replicas: count }: Size): Promise<Samples> {
-  const { figures, machines } = contender;
+/** What is asked of many replicas. They are started twice, since one that was lost is not moved back. */
+async function measureMany(contender: Contender, { replicas }: Size, keep: Keep): Promise<void> {
+  const { machines } = contender;
   const [first, last] = [machines[0], machines.at(-1)];
   if (!first || !last || first === last) throw new Error('more than one machine is needed');
-  const start = [await scaled(contender, count)];
-  const samples: Samples = { start };
-  if (figures.includes('control')) samples.control = [await contender.megabytes(first)];
-  if (figures.includes('worker')) samples.worker = [await contender.megabytes(last)];
-  samples.crash = [await crashed(contender, count)];
-  for (const how of ['power', 'cable'] as const) {
-    samples[how] = [await lost(contender, last, count, how)];
-    await scaled(contender, 0);
-    if (how === 'power') start.push(await scaled(contender, count));
-  }
-  return samples;
+  keep('start', await scaled(contender, replicas));
+  keep('control', await contender.megabytes(first));
+  keep('worker', await contender.megabytes(last));
+  keep('crash', await crashed(contender, replicas));
+  keep('power', await lost(contender, last, replicas, 'power'));
+  await scaled(contender, 0);
+  keep('start', await scaled(contender, replicas));
+  keep('cable', await lost(contender, last, replicas, 'cable'));
+  await scaled(contender, 0);
 }
 
 async function scaled(contender: Contender, count: number): Promise<number> {
@@ -88,6 +97,15 @@ async function lost(
     const isRight = (containers: readonly unknown[]) => containers.length === count;
     await untilRunning(contender, `${name} to have no replica too many`, isRight);
   }
+}
+
+/** From power on: what of Swarm starts is a part of its engine's start. */
+async function booted(contender: Contender): Promise<number> {
+  const { onMs } = await powerCycle(contender.machines);
+  await contender.untilServes();
+  const seconds = (performance.now() - onMs) / 1000;
+  for (const machine of contender.machines) await contender.untilMember(machine);
+  return seconds;
 }
 
 async function updated(contender: Contender, count: number): Promise<number> {

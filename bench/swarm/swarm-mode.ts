@@ -53,6 +53,13 @@ export type Baseline = ReadonlyMap<Machine, number>;
 export function createSwarm(bed: Bed, tuning: Tuning, baseline: Baseline): Contender {
   const [manager] = bed.machines as [Machine, ...Machine[]];
   let version = 1;
+  const untilReady = async () => {
+    const isReady = async () => {
+      const states = await nodeStates(manager);
+      return states.length === bed.machines.length && states.every((state) => state === 'ready');
+    };
+    await waitFor('every node to be ready', isReady, { timeoutMs: hangMs, everyMs: 25 });
+  };
   return {
     name: tuning.name,
     figures: tuning.figures,
@@ -78,17 +85,14 @@ export function createSwarm(bed: Bed, tuning: Tuning, baseline: Baseline): Conte
       });
       return ({ Image }) => Image === wanted;
     },
-    async untilMember() {
-      const list = `docker node ls --format '{{.Status}}' | grep -c Ready`;
-      const isReady = async () =>
-        (await manager.sh(list)).stdout.trim() === `${bed.machines.length}`;
-      await waitFor('every node to be ready', isReady, { timeoutMs: hangMs, everyMs: 200 });
-    },
+    untilMember: untilReady,
+    untilServes: untilReady,
     async megabytes(machine) {
       return (await engineMegabytes(machine)) - (baseline.get(machine) ?? 0);
     },
     async end() {
-      await manager.must(`docker service rm ${service}`);
+      // It may be what failed.
+      await manager.sh(`docker service rm ${service}`);
     },
   };
 }
@@ -109,6 +113,14 @@ async function change(manager: Machine, edit: (spec: ServiceSpec) => void): Prom
   edit(Spec);
   const update = `${path}/update?version=${Version.Index}`;
   await callEngine({ socketPath, method: 'POST', path: update, body: Spec });
+}
+
+/** None while the manager does not answer. */
+async function nodeStates(manager: Machine): Promise<string[]> {
+  const socketPath = manager.path('/run/docker.sock');
+  const call = { socketPath, method: 'GET', path: '/nodes' };
+  const nodes = await callEngine<{ Status: { State: string } }[]>(call).catch(() => []);
+  return nodes.map(({ Status }) => Status.State);
 }
 
 /** Gantry rests, and the engines form a swarm. */
