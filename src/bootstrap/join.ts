@@ -30,6 +30,7 @@ import {
 } from './machine-file.ts';
 import type { UpOptions } from './options.ts';
 import type { Progress } from './progress.ts';
+import { urlOf } from './user.ts';
 
 interface Joined {
   machine: Machine;
@@ -55,7 +56,7 @@ export async function joinMachine(
   await startDaemon(machine, image, version, progress);
   progress.line('');
   progress.line(`This machine is ${machine.name} (${machine.hostId}) of the cluster now.`);
-  progress.line('On a machine that has the gantry command: gantry host list');
+  progress.line(`gantry host list shows it. Here first: gantry login ${urlOf('api', machine)}`);
 }
 
 /**

@@ -52,7 +52,11 @@ export interface UpDeps {
 export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
   const { checkout, progress } = deps;
   const { joinToken } = options;
-  if (joinToken !== undefined) return joinMachine({ ...options, joinToken }, progress);
+  if (joinToken !== undefined) {
+    await joinMachine({ ...options, joinToken }, progress);
+    // What is done on the machine itself, like leaving, is a command; who uses it logs in.
+    return installCommand(checkout);
+  }
   const earlier = await readMachine(options.home);
   if (earlier?.storeHost !== undefined) return bringMemberUp(earlier, progress);
   const { restoreFile } = options;

@@ -64,11 +64,9 @@ export async function ensureCliConfig(
   const isKnown =
     known !== undefined && (await store.get(tokenKey(hashToken(known)))) !== undefined;
   const token = isKnown ? known : await makeToken(person, store);
-  const [scheme, port] = machine.isTls ? ['https', machine.httpsPort] : ['http', machine.httpPort];
-  const suffix = port === (machine.isTls ? 443 : 80) ? '' : `:${port}`;
   const cluster: CliCluster = {
-    url: `${scheme}://api.${machine.domain}${suffix}`,
-    gitUrl: `${scheme}://git.${machine.domain}${suffix}`,
+    url: urlOf('api', machine),
+    gitUrl: urlOf('git', machine),
     domain: machine.domain,
     token,
     address: ownAddress,
@@ -121,6 +119,20 @@ async function makeToken(person: Person, store: Store): Promise<string> {
     operations: [{ put: tokenKey(hashToken(token)), value: record }],
   });
   return token;
+}
+
+/** Of the API or of git. */
+export function urlOf(
+  name: 'api' | 'git',
+  {
+    domain,
+    isTls,
+    httpPort,
+    httpsPort,
+  }: Pick<Machine, 'domain' | 'isTls' | 'httpPort' | 'httpsPort'>,
+): string {
+  const [scheme, port, usual] = isTls ? ['https', httpsPort, 443] : ['http', httpPort, 80];
+  return `${scheme}://${name}.${domain}${port === usual ? '' : `:${port}`}`;
 }
 
 async function readCliConfig(path: string): Promise<CliConfig> {
