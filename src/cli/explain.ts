@@ -24,6 +24,8 @@ function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefin
   const url = cluster?.url ?? 'the API';
   if (code === 'core.unreachable' && status === 503) {
     const at = cluster?.address === undefined ? '' : ` (at ${cluster.address})`;
+    if (noApi.test(message))
+      return `the router of ${url}${at} answers, and no machine that has the API does: apps run on and are routed to, nothing is deployed, scaled or moved meanwhile. Is a machine off, or are two of three? \`docker logs gantry-host\` on each that is on says whom it misses`;
     const advice = /certificate/.test(message)
       ? 'name its authority: `gantry login URL --ca FILE`'
       : 'is Gantry running there? `script/up` starts it';
@@ -40,6 +42,9 @@ function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefin
   if (code === 'core.internal') return `${message}; this is a bug: GANTRY_DEBUG=1 shows where`;
   return message;
 }
+
+/** The router's page of a service that no instance answers for. */
+const noApi = /No instance of controller\.gantry is up/;
 
 /** What Node or the router said, without the request that our client puts before it. */
 function causeOf(message: string): string {

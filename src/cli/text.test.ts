@@ -132,6 +132,16 @@ const explained: [string, AppError, RegExp, number][] = [
     5,
   ],
   [
+    'a machine that is left alone, without the API',
+    new AppError(
+      'core.unreachable',
+      { status: 503, retry: true },
+      'GET /cluster: answered 503: No instance of controller.gantry is up.',
+    ),
+    /^the router of http:\/\/api.gantry.localhost \(at 127.0.0.1\) answers, and no machine that has the API does: apps run on/,
+    5,
+  ],
+  [
     'a token that is revoked',
     new AppError('controller.unauthorized', { status: 401, retry: false }, 'not known'),
     /refused the token of cluster home: not known; `gantry login`/,
