@@ -5,11 +5,16 @@ import { execFile } from 'node:child_process';
 import { before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Bed, untilServes } from './cluster/bed.ts';
+import { LoadApp } from './cluster/load-app.ts';
 import type { Machine } from './cluster/machine.ts';
 import { waitFor } from './cluster/wait.ts';
 
 const run = promisify(execFile);
 const peerPort = 7443;
+/** Of etcd: its clients and its members. */
+const etcdPorts = [7444, 7445];
+/** Of the registry here, and the ways to both. */
+const registryPorts = [7450, 7451, 7452];
 
 let bed: Bed;
 let first: Machine;
@@ -54,6 +59,61 @@ function reasonFor(machine: Machine, { address, port, program }: Listener): stri
   return undefined;
 }
 
+interface Knock {
+  address: string;
+  port: number;
+  code: string;
+}
+
+/** What a process in that container gets at each of the ports. */
+async function knock(
+  machine: Machine,
+  container: string,
+  addresses: readonly string[],
+  ports: readonly number[],
+): Promise<Knock[]> {
+  const script = `
+    const { connect } = require('node:net');
+    const knock = (address, port) => new Promise((resolve) => {
+      const end = (code) => { socket.destroy(); resolve({ address, port, code }); };
+      const socket = connect({ host: address, port, timeout: 5000 }, () => end('connected'));
+      socket.on('error', ({ code }) => end(code)).on('timeout', () => end('silence'));
+    });
+    const all = ${JSON.stringify(addresses.flatMap((address) => ports.map((port) => [address, port])))};
+    Promise.all(all.map(([address, port]) => knock(address, port)))
+      .then((seen) => console.log(JSON.stringify(seen)));`;
+  return JSON.parse(await machine.must(`docker exec ${container} node -e '${quoted(script)}'`));
+}
+
+/** From the app's container there, which is refused everywhere; the machine itself is not. Its job. */
+async function knockFrom(machine: Machine, name: string): Promise<string> {
+  const format = '{{.ID}} {{.Label "gantry.job"}}';
+  const list = `docker ps --filter label=gantry.app-name=${name} --format '${format}'`;
+  const [container = '', job = ''] = ((await machine.must(list)).split('\n')[0] ?? '').split(' ');
+  assert.notEqual(job, '', `${machine.name} has one of them`);
+  const addresses = bed.machines.map(({ address }) => address);
+  const open = [peerPort, ...etcdPorts];
+  for (const each of bed.machines) await listenAsEtcd(each);
+  await waitFor(`${machine.name} to reach what is open to machines`, async () => {
+    const reached = await knock(machine, 'gantry-host', addresses, open);
+    return reached.every(({ code }) => code === 'connected');
+  });
+  const seen = await knock(machine, container, addresses, [...open, ...registryPorts]);
+  for (const { address, port, code } of seen)
+    assert.equal(code, 'ECONNREFUSED', `${machine.name} to ${address}:${port}`);
+  return job;
+}
+
+const quoted = (script: string) => script.replaceAll("'", '"');
+
+/** Where there is no etcd: it would listen for other machines, too. */
+async function listenAsEtcd(machine: Machine): Promise<void> {
+  const servers = etcdPorts
+    .map((port) => `require("node:net").createServer().listen(${port}, "${machine.address}")`)
+    .join(';');
+  await machine.must(`docker exec -d gantry-host timeout 120 node -e '${servers}'`);
+}
+
 describe('a machine of a cluster', () => {
   test('listens in clear text on loopback only, but for the router and DNS', async (t) => {
     for (const machine of bed.machines) {
@@ -66,6 +126,23 @@ describe('a machine of a cluster', () => {
         `${machine.name}: ${open.map((each) => `${each.address}:${each.port} ${reasonFor(machine, each)}`).join('; ')}`,
       );
     }
+  });
+
+  test('lets no container reach a port of any machine that is not for containers, and says who tried', async () => {
+    const name = 'knocking';
+    const app = await LoadApp.create(bed.platform, name, bed.machines.length);
+    const tried = new Map<Machine, string>();
+    try {
+      for (const machine of bed.machines) tried.set(machine, await knockFrom(machine, name));
+    } finally {
+      // Addresses that go have every machine look at its firewall now.
+      await app.close();
+    }
+    for (const [machine, job] of tried)
+      await waitFor(`the log of ${machine.name} to name ${job}`, async () => {
+        const log = await machine.must('docker logs --tail 500 gantry-host 2>&1');
+        return log.split('\n').some((line) => line.includes('was refused') && line.includes(job));
+      });
   });
 
   test('refuses a certificate of another authority, and its log says who tried', async () => {
