@@ -9,6 +9,8 @@ export interface UpOptions {
   isBare: boolean;
   /** Join the cluster that this token is of, instead of being one. */
   joinToken?: string;
+  /** Lead upgrades in the place of a machine that is gone for good. */
+  isLeading?: true;
   /** A backup whose state this fresh machine takes over. */
   restoreFile?: string;
   /** Where the other machines reach this one. */
@@ -31,6 +33,7 @@ Brings Gantry up on this machine, or up to this checkout's version. Nothing that
 
   --bare                leave the sample app out
   --join TOKEN          make this machine one more of a cluster; gantry host join-token prints one there
+  --lead                on a machine that joined: lead upgrades, when the one that did is gone for good and removed
   --restore FILE        on a fresh machine: take a lost cluster over from a backup; see docs/how-to/three-machines.md
   --address ADDRESS     where other machines reach this one (default: the first address that is not loopback)
   --domain NAME         serve API, git and apps under NAME over HTTPS, for other machines too (default: gantry.localhost)
@@ -62,6 +65,7 @@ export function parseUp(args: string[]): UpOptions | undefined {
   const { values } = parse(args, {
     bare: { type: 'boolean' },
     join: { type: 'string' },
+    lead: { type: 'boolean' },
     restore: { type: 'string' },
     address: { type: 'string' },
     domain: { type: 'string' },
@@ -100,6 +104,7 @@ export function parseUp(args: string[]): UpOptions | undefined {
     home: text('home') ?? '/var/lib/gantry',
     isBare: values.bare === true,
     ...(joinToken === undefined ? {} : { joinToken }),
+    ...(values.lead === true ? { isLeading: true as const } : {}),
     ...(restoreFile === undefined ? {} : { restoreFile }),
     ...(address === undefined ? {} : { address }),
     ...(domain ? { domain } : {}),

@@ -34,6 +34,7 @@ import {
   type Wanted,
 } from './install.ts';
 import { bringMemberUp, joinMachine } from './join.ts';
+import { takeLead } from './lead.ts';
 import { chooseMachine, type Machine, readMachine, writeMachine } from './machine-file.ts';
 import type { UpOptions } from './options.ts';
 import type { Progress } from './progress.ts';
@@ -58,7 +59,8 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<void> {
     return installCommand(checkout);
   }
   const earlier = await readMachine(options.home);
-  if (earlier?.storeHost !== undefined) return bringMemberUp(earlier, progress);
+  if (earlier && options.isLeading) await takeLead(earlier);
+  else if (earlier?.storeHost !== undefined) return bringMemberUp(earlier, progress);
   const { restoreFile } = options;
   const backup = restoreFile === undefined ? undefined : await readState(restoreFile);
   if (backup && earlier)
