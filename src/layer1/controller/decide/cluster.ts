@@ -132,7 +132,9 @@ function viewStore(seen: ClusterSeen): StoreView {
   const isAnswering = store.isAnswering && ha.health !== 'no-quorum';
   const nameOf = (id: string) => reports.find(({ hostId }) => hostId === id)?.name ?? id;
   const members = ha.members.map((member) => memberText(nameOf(member.hostId), member));
-  const message = isAnswering ? `etcd: ${ha.summary}` : store.message;
+  // It names who is away; what a call that failed says names whom it asked.
+  const isKnown = isAnswering || ha.health === 'no-quorum';
+  const message = isKnown ? `etcd: ${ha.summary}` : store.message;
   return { ...store, engine: 'etcd', isAnswering, health: ha.health, members, message };
 }
 
