@@ -200,12 +200,11 @@ export class ClusterState {
 
   #putJob(id: string, value: unknown, modRevision: number): void {
     if (!readJob.check(value)) return;
-    const job = this.#specs.share(value);
-    const group = this.#specs.enter(job);
+    const { job, group } = this.#specs.enter(value);
     const before = this.jobs.get(id);
     if (before) {
       this.#leave(before);
-      this.#specs.leave(before.job);
+      this.#specs.leave(before.group);
     }
     const status = this.#statuses.get(id);
     const statusRevision = before ? before.statusRevision : this.#earlyRevisions.get(id);
@@ -229,7 +228,7 @@ export class ClusterState {
     const known = this.jobs.get(id);
     if (!known) return;
     this.#leave(known);
-    this.#specs.leave(known.job);
+    this.#specs.leave(known.group);
     this.jobs.delete(id);
     if (known.statusRevision !== undefined) this.#earlyRevisions.set(id, known.statusRevision);
     this.capacityVersion++;

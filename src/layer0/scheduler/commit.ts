@@ -234,15 +234,15 @@ class TxnDraft {
   }
 }
 
-/** Of the rest of a job's record: ids, names, a reason. Generously. */
+/** Of a claim, or of the rest of a job's record: ids, names, a reason. Generously. */
 const recordBytes = 1024;
 /** Sizes of specs as JSON: a few serve for all jobs, and are most of their bytes. */
 const specBytes = new WeakMap<object, number>();
 
-/** About; of a job without making text of it each time. */
+/** About, without making text of each record. */
 function sizeOf(value: unknown): number {
   const { spec, rules } = value as Partial<Job>;
-  if (!spec) return JSON.stringify(value).length;
+  if (!spec) return recordBytes;
   let bytes = specBytes.get(spec);
   if (bytes === undefined) {
     bytes = JSON.stringify(spec).length;

@@ -3,6 +3,7 @@
 
 import type { Host } from '#layer0/host/wire';
 import { Neighbours } from './neighbours.ts';
+import { RoomBounds } from './room-bounds.ts';
 import { hostPortsOf } from './state.ts';
 import { hostIdTag, type Job } from './wire.ts';
 
@@ -69,6 +70,7 @@ export class HostIndex {
   /** As the host measured it, from 0 to 100; 0 while it says nothing. */
   busyPercent = new Uint8Array(firstCapacity);
   readonly neighbours = new Neighbours();
+  readonly bounds = new RoomBounds();
   readonly #hosts: (KnownHost | undefined)[] = [];
   readonly #free: number[] = [];
 
@@ -100,16 +102,19 @@ export class HostIndex {
   /** After its record or its lease changed. */
   refresh({ slot, isAlive, record }: KnownHost): void {
     this.isThere[slot] = isAlive && record ? 1 : 0;
+    this.bounds.forget(slot);
     this.offeredMemoryBytes[slot] = record?.memoryBytes ?? 0;
     this.offeredCpuMillis[slot] = record?.cpuMillis ?? 0;
   }
 
   add(host: KnownHost, job: Claimant): void {
     this.#count(host, job, 1);
+    this.bounds.noteTaken(host.slot);
   }
 
   remove(host: KnownHost, job: Claimant): void {
     this.#count(host, job, -1);
+    this.bounds.forget(host.slot);
   }
 
   #count({ slot, ports }: KnownHost, job: Claimant, sign: 1 | -1): void {

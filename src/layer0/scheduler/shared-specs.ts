@@ -14,32 +14,25 @@ interface Shared {
 export class SharedSpecs {
   readonly #byGroup = new Map<string, Shared>();
 
-  /** The job with its group's spec, where its own is equal to that. */
-  share(job: Job): Job {
-    const { spec } = this.#of(job);
-    return spec !== job.spec && isSame(spec, job.spec) ? { ...job, spec } : job;
-  }
-
-  /** A job is kept: its group's spec stays until the last one has left. Returns the group. */
-  enter(job: Job): string {
-    const shared = this.#of(job);
-    shared.jobs++;
-    return shared.group;
-  }
-
-  leave(job: Job): void {
-    const shared = this.#of(job);
-    shared.jobs--;
-    if (shared.jobs <= 0) this.#byGroup.delete(shared.group);
-  }
-
-  #of(job: Job): Shared {
+  /** A job is kept, with its group's spec where its own is equal to that; the spec stays until the last one has left. */
+  enter(job: Job): { job: Job; group: string } {
     const group = groupOf(job);
-    const known = this.#byGroup.get(group);
-    if (known) return known;
-    const shared = { group, spec: job.spec, jobs: 0 };
-    this.#byGroup.set(group, shared);
-    return shared;
+    const shared = this.#byGroup.get(group);
+    if (!shared) {
+      this.#byGroup.set(group, { group, spec: job.spec, jobs: 1 });
+      return { job, group };
+    }
+    shared.jobs++;
+    const { spec } = shared;
+    const isShared = spec !== job.spec && isSame(spec, job.spec);
+    return { job: isShared ? { ...job, spec } : job, group: shared.group };
+  }
+
+  leave(group: string): void {
+    const shared = this.#byGroup.get(group);
+    if (!shared) return;
+    shared.jobs--;
+    if (shared.jobs === 0) this.#byGroup.delete(group);
   }
 }
 

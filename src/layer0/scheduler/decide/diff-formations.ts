@@ -100,14 +100,15 @@ class AppDiff {
 
   /** Jobs whose formation or process type is gone. A formation that cannot be read protects its jobs. */
   *stopOrphans(): Generator<Step> {
-    for (const [first, ...others] of this.#wanted.values()) {
+    for (const jobs of this.#wanted.values()) {
+      const [first] = jobs;
       if (!first) continue;
       const { app, release, type } = first.job;
       const formation = formationKey(app, release);
       const known = this.#state.formations.get(formation);
       if (known && (!known.formation || known.formation.processes[type])) continue;
       const because = known ? `no process ${type} any more` : 'its formation is gone';
-      for (const { job } of [first, ...others]) yield stop(job, formation, because);
+      for (const { job } of jobs) yield stop(job, formation, because);
     }
   }
 

@@ -3,6 +3,7 @@
 import type { ClusterState, KnownClaim } from '../cluster-state.ts';
 import type { Claimant, HostIndex, KnownHost } from '../host-index.ts';
 import { type Counts, Neighbours } from '../neighbours.ts';
+import type { Needs } from '../room-bounds.ts';
 import { hostPortsOf } from '../state.ts';
 import { hostClaimKey } from '../wire.ts';
 import { isLost, type Patience } from './lost-hosts.ts';
@@ -17,13 +18,8 @@ export interface Planned {
 }
 
 /** What a host must still have to be worth a closer look. */
-export interface Room {
-  memoryBytes: number;
-  cpuMillis: number;
+export interface Room extends Needs {
   pids: number;
-  /** How much of what a host offers may be promised. */
-  memoryFactor: number;
-  cpuFactor: number;
   pidsPerHost: number;
 }
 
@@ -113,6 +109,18 @@ export class PlanBoard {
    * the filters of that name (decide/filters.ts) say, in one loop over the columns: most of a scan of all hosts is here.
    */
   nextWithRoom(room: Room, from: number, to: number): number {
+    const { bounds } = this.index;
+    for (let start = bounds.skipFull(room, from); start < to; ) {
+      const end = bounds.endOf(start);
+      const slot = this.#nextBetween(room, start, Math.min(end, to));
+      if (slot !== -1) return slot;
+      if (bounds.isBeginning(start)) bounds.find(room, start, this.index);
+      start = bounds.skipFull(room, end);
+    }
+    return -1;
+  }
+
+  #nextBetween(room: Room, from: number, to: number): number {
     const { isThere, offeredMemoryBytes, offeredCpuMillis, memoryBytes, cpuMillis, pids } =
       this.index;
     const isPlanned = this.isPlanned;

@@ -33,7 +33,13 @@ export class Scatter {
     const { index, isPlanned } = board;
     const { isThere, offeredMemoryBytes, offeredCpuMillis, busyPercent } = index;
     let found = 0;
+    let blockEnd = from;
     for (let slot = from; slot < to && found < most; slot++) {
+      if (slot === blockEnd) {
+        slot = index.bounds.skipFull(demand, slot);
+        blockEnd = index.bounds.endOf(slot);
+        if (slot >= to) break;
+      }
       if (isThere[slot] !== 1) continue;
       let memory = index.memoryBytes[slot] ?? 0;
       let cpu = index.cpuMillis[slot] ?? 0;
