@@ -3,28 +3,31 @@
 // times as many hosts, nine tenths full.
 
 import { type Random, seededRandom } from '#core/random';
-import { aJob, aSpec, aState } from '#layer0/scheduler/fake';
+import { aJob, aSpec } from '#layer0/scheduler/fake';
 import type { Job } from '#layer0/scheduler/wire';
-import { demandOf } from '../src/layer0/scheduler/decide/demand.ts';
-import { fitting } from '../src/layer0/scheduler/decide/filters.ts';
 import { placeJob } from '../src/layer0/scheduler/decide/place-job.ts';
-import { PlanBoard } from '../src/layer0/scheduler/decide/plan-board.ts';
+import type { PlanBoard } from '../src/layer0/scheduler/decide/plan-board.ts';
 import { median, resultOf } from './measure.ts';
 import type { BenchResult } from './result.ts';
 import { quantile } from './router/pairs.ts';
 import {
+  bestFit,
+  boardOf,
+  type Choose,
+  firstFit,
+  place,
+  randomFit,
+  type Size,
+} from './schedule/controls.ts';
+import {
   hardJobs,
   hostCpu,
   hostMemory,
-  hostsOf,
   hostsUsed,
   lowerBound,
   offered,
   placeBatch,
 } from './schedule/hard-jobs.ts';
-
-/** The host of one job, given what those before it left. */
-type Choose = (board: PlanBoard, job: Job) => string | undefined;
 
 const seeds = [1, 2, 3, 4, 5, 6, 7];
 const decisionLimitMs = 5;
@@ -159,27 +162,6 @@ function p99Millis(board: PlanBoard, choose: Choose, decisions: number): number 
   return quantile(times, 0.99);
 }
 
-interface Size {
-  hosts: number;
-  jobs: number;
-}
-
-function boardOf({ hosts }: Size): PlanBoard {
-  return new PlanBoard(aState({ hosts: hostsOf(hosts) }));
-}
-
-/** As they come, each after the one before. */
-function place(size: Size, jobs: Job[], choose: Choose) {
-  const board = boardOf(size);
-  const startedAt = performance.now();
-  for (const job of jobs) {
-    const host = choose(board, job);
-    if (host !== undefined) board.add(host, job);
-  }
-  const seconds = (performance.now() - startedAt) / 1000;
-  return { board, perSecond: jobs.length / seconds };
-}
-
 const ours =
   (placement: Job['placement']): Choose =>
   (board, job) => {
@@ -188,36 +170,6 @@ const ours =
   };
 const binpack = ours('binpack');
 const spread = ours('spread');
-
-const firstFit: Choose = (board, job) => {
-  const fits = fitting(demandOf(board, job, offered));
-  for (let slot = 0; slot < board.size; slot++) if (fits(slot)) return board.at(slot)?.id;
-  return undefined;
-};
-
-/** Where least of both is left over. */
-const bestFit: Choose = (board, job) => {
-  const fits = fitting(demandOf(board, job, offered));
-  let best = -1;
-  let least = Number.POSITIVE_INFINITY;
-  for (let slot = 0; slot < board.size; slot++) {
-    if (!fits(slot)) continue;
-    const left = 2 - board.memoryBytes(slot) / hostMemory - board.cpuMillis(slot) / hostCpu;
-    if (left < least) [best, least] = [slot, left];
-  }
-  return board.at(best)?.id;
-};
-
-function randomFit(random: Random): Choose {
-  return (board, job) => {
-    const fits = fitting(demandOf(board, job, offered));
-    for (let tries = 0; tries < 100; tries++) {
-      const slot = Math.floor(random() * board.size);
-      if (fits(slot)) return board.at(slot)?.id;
-    }
-    return undefined;
-  };
-}
 
 function services(random: Random, count: number): Job[] {
   const jobs: Job[] = [];

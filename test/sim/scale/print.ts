@@ -20,6 +20,7 @@ export function printScale(seed: number, size: Size): void {
 function lineOf(result: ScaleResult, smallest: ScaleResult): string {
   const { hosts, jobs, pending, placed, seconds, cpuSeconds, commits, conflicts } = result;
   const microsPerJob = ({ cpuSeconds: spent, placed: count }: ScaleResult) => (spent * 1e6) / count;
+  const controls = Object.entries(result.controls).map(([by, over]) => `${by} ${over.toFixed(3)}`);
   const growth = microsPerJob(result) / microsPerJob(smallest);
   return [
     `${hosts} hosts, ${jobs} jobs: ${placed} placed, ${pending} pending`,
@@ -27,9 +28,9 @@ function lineOf(result: ScaleResult, smallest: ScaleResult): string {
     `${Math.round(placed / seconds)} jobs/s`,
     `${microsPerJob(result).toFixed(1)} us each, ${growth.toFixed(2)}x the smallest size`,
     `${commits} commits, ${((100 * conflicts) / (commits + conflicts)).toFixed(2)} % conflicts`,
-    `one decision p99 ${result.decisionP99Ms.toFixed(2)} ms`,
+    `one decision p99 ${result.decisionP99Ms.toFixed(2)} ms, nine tenths full`,
     `${result.unevenServices} services uneven by more than 1`,
-    `hard packing ${result.packing.toFixed(3)}x the lower bound`,
+    `hard packing ${result.packing.toFixed(3)}x the lower bound (${controls.join(', ')})`,
     `${(result.peakBytes / 1024 ** 3).toFixed(2)} GB at most`,
   ].join('\n  ');
 }

@@ -4,6 +4,13 @@
 import { type Random, seededRandom } from '#core/random';
 import { defaultSchedulerConfig } from '#layer0/scheduler/config';
 import { aContext, aJob } from '#layer0/scheduler/fake';
+import {
+  bestFit,
+  type Choose,
+  firstFit,
+  place,
+  randomFit,
+} from '../../../bench/schedule/controls.ts';
 import { hardJobs, hostsUsed, lowerBound, placeBatch } from '../../../bench/schedule/hard-jobs.ts';
 import { type Commit, toCommit } from '../../../src/layer0/scheduler/commit.ts';
 import { demandOf } from '../../../src/layer0/scheduler/decide/demand.ts';
@@ -35,8 +42,9 @@ export interface ScaleResult extends Size {
   decisionP99Ms: number;
   /** Services with more than one job difference between two hosts. */
   unevenServices: number;
-  /** Hosts used by hard jobs, divided by those needed at least. */
+  /** Hosts used by hard jobs, divided by those needed at least: by the scheduler, and by simpler rules. */
   packing: number;
+  controls: Record<'first-fit' | 'best-fit' | 'random', number>;
   /** Of the process, at most, until now. */
   peakBytes: number;
 }
@@ -58,7 +66,7 @@ export function simulateScale(seed: number, size: Size): ScaleResult {
     unevenServices: workload.formations.filter(({ app, release }) =>
       isUneven(cluster, `${app}/${release}/web`),
     ).length,
-    packing: packingOf(size, random),
+    ...packingOf(size, random),
     peakBytes: process.resourceUsage().maxRSS * 1024,
   };
 }
@@ -134,10 +142,16 @@ function aJobOf(state: ScaleCluster['state'], group: string) {
   return undefined;
 }
 
-function packingOf({ hosts }: Size, random: Random): number {
+function packingOf({ hosts }: Size, random: Random): Pick<ScaleResult, 'packing' | 'controls'> {
   const tried = Math.min(hosts, packedHosts);
   const hard = hardJobs(random, tried * 5);
-  return hostsUsed(placeBatch(tried, hard)) / lowerBound(hard);
+  const bound = lowerBound(hard);
+  const by = (choose: Choose) =>
+    hostsUsed(place({ hosts: tried, jobs: hard.length }, hard, choose).board) / bound;
+  return {
+    packing: hostsUsed(placeBatch(tried, hard)) / bound,
+    controls: { 'first-fit': by(firstFit), 'best-fit': by(bestFit), random: by(randomFit(random)) },
+  };
 }
 
 function pick<T>(items: T[], random: Random): T {
