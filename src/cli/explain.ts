@@ -22,6 +22,8 @@ export function explain(error: Known, cluster: Cluster | undefined): Explanation
 
 function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefined): string {
   const url = cluster?.url ?? 'the API';
+  if (status === 503 && storeCall.test(message))
+    return `the store of the cluster does not answer (${storeCauseOf(message)}): nothing is decided until it does, and everything that runs goes on; \`gantry cluster status\` says which machines are away`;
   if (code === 'core.unreachable' && status === 503) {
     const at = cluster?.address === undefined ? '' : ` (at ${cluster.address})`;
     if (noApi.test(message))
@@ -31,6 +33,8 @@ function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefin
       : 'is Gantry running there? `script/up` starts it';
     return `cannot reach the API at ${url}${at}: ${causeOf(message)}; ${advice}`;
   }
+  if (code === 'core.unreachable' && lostAnswer.test(causeOf(message)))
+    return `the answer of ${url} was lost (${causeOf(message)}); what was asked may be done: look (\`gantry events\`) before you ask again`;
   if (code === 'core.unreachable')
     return `${url} answered what is no API of Gantry (${causeOf(message)}); check the URL in \`gantry status\``;
   if (code === 'core.timeout')
@@ -46,9 +50,25 @@ function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefin
 /** The router's page of a service that no instance answers for. */
 const noApi = /No instance of controller\.gantry is up/;
 
+/** The API answered that its own calls, of etcd or of another machine's store, had no answer. */
+const storeCall = /etcdserverpb\.|the etcd member |\b(?:GET|POST|PUT|PATCH|DELETE) \/store\//;
+
+/** The last thing that was heard, without keys and names of calls. */
+function storeCauseOf(message: string): string {
+  const [, cause] =
+    /.*(?:caused by: |the etcd member |\/store\/\S*(?: at \S+)?: )(.*?)\)?$/s.exec(message) ?? [];
+  return causeOf(cause ?? message);
+}
+
+/** The router had passed the call on, and heard no more of it. */
+const lostAnswer = /^answered 50[24]: /;
+
 /** What Node or the router said, without the request that our client puts before it. */
 function causeOf(message: string): string {
-  return message.replace(/^[A-Z]+ \/\S*(?: at \S+)?: /, '').replace(/\s+/g, ' ');
+  return message
+    .replace(/^[A-Z]+ \/\S*(?: at \S+)?: /, '')
+    .replace(/\s+/g, ' ')
+    .trim();
 }
 
 /** Texts, and fields with what is wrong with them where the sentence has not named them. */

@@ -122,6 +122,46 @@ const explained: [string, AppError, RegExp, number][] = [
     5,
   ],
   [
+    'an answer that was lost on its way',
+    new AppError(
+      'core.unreachable',
+      { status: 502, retry: true },
+      'POST /cluster/restore: answered 502: controller.gantry: the instance closed the connection\n',
+    ),
+    /^the answer of http:.* was lost \(answered 502: controller.gantry: .* connection\); what was asked may be done: look/,
+    5,
+  ],
+  [
+    'a store on etcd that does not answer the API',
+    new AppError(
+      'core.unreachable',
+      { status: 503, retry: true },
+      '/etcdserverpb.KV/Range at https://10.0.0.2:7444: The pending stream has been canceled (caused by: connect ECONNREFUSED 10.0.0.2:7444)',
+    ),
+    /^the store of the cluster does not answer \(connect ECONNREFUSED 10.0.0.2:7444\): nothing is decided until it does, .*`gantry cluster status`/,
+    5,
+  ],
+  [
+    'a store on etcd without a quorum',
+    new AppError(
+      'store.unavailable',
+      { status: 503, retry: true },
+      'get controller/tokens/3c09: the etcd member https://10.0.0.1:7444 answered: etcdserver: no leader',
+    ),
+    /^the store of the cluster does not answer \(https:\/\/10.0.0.1:7444 answered: etcdserver: no leader\): nothing/,
+    5,
+  ],
+  [
+    'a store on another machine that is away',
+    new AppError(
+      'core.unreachable',
+      { status: 503, retry: true },
+      'GET /store/keys/controller at https://host-1:7443: connect ECONNREFUSED 10.0.0.1:7443',
+    ),
+    /^the store of the cluster does not answer \(connect ECONNREFUSED 10.0.0.1:7443\): nothing/,
+    5,
+  ],
+  [
     'somebody else behind the URL',
     new AppError(
       'core.unreachable',
