@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
 import { jobKey } from '#layer0/scheduler/wire';
+import type { Operation } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
 import { type Route, routeKey } from '#layer1/router/wire';
 import { collectEvents } from './act/collect.ts';
@@ -63,6 +65,31 @@ test('an event is written by the commit of the change that it tells of', async (
   assert.equal(await idOf('app.deleting'), await changedBy(appKey(app.id)));
   await bed.until('the end of the app', async () => (await idOf('app.deleted')) !== undefined);
   assert.equal(await idOf('app.deleted'), await madeBy(networkTombstoneKey(app.id)));
+});
+
+test('a machine that is not heard of any more, and is again, is told of by the leader; one that was removed is not', async () => {
+  const key = `${hostAlivePrefix}h2`;
+  const write = (...operations: Operation[]) => bed.store.txn({ compare: [], operations });
+  const told = async (count: number) => {
+    const ofHost = async () =>
+      (await listAll()).filter(({ object }) => object === 'h2').map(({ type }) => type);
+    await bed.until(`${count} events`, async () => (await ofHost()).length === count);
+    return await ofHost();
+  };
+  await write({ put: hostKey('h2'), value: { id: 'h2', name: 'zwei' } });
+  await bed.step();
+  await write({ put: key, value: {} });
+  assert.deepEqual(await told(1), ['host.up']);
+  await write({ delete: key });
+  assert.deepEqual(await told(2), ['host.up', 'host.silent']);
+  assert.match((await listAll()).at(-1)?.message ?? '', /^zwei is not heard of any more$/);
+  await write({ put: key, value: {} });
+  assert.deepEqual((await told(3)).at(-1), 'host.up');
+  await write({ delete: hostKey('h2') });
+  await bed.step();
+  await write({ delete: key });
+  for (let turn = 0; turn < 5; turn++) await bed.step();
+  assert.equal((await told(3)).length, 3);
 });
 
 test('what is asked for twice is told once', async () => {

@@ -12,9 +12,9 @@ import { tellSuffixes } from './act/tell-suffixes.ts';
 import { ImageArrivals } from './arrivals.ts';
 import type { HostPort, SchedulerPort } from './context.ts';
 import { decideApp } from './decide/app.ts';
-import { JobEvents } from './job-events.ts';
 import type { Observer } from './observe.ts';
 import { Patience } from './patience.ts';
+import { SeenEvents } from './seen-events.ts';
 import { Steadiness } from './steadiness.ts';
 import { isUnfinished, ReleaseCache, viewOf } from './view.ts';
 import type { Deployment } from './wire.ts';
@@ -52,7 +52,7 @@ export class LeaderLoop {
   readonly #patience: Patience;
   readonly #steadiness: Steadiness;
   readonly #arrivals: ImageArrivals;
-  readonly #jobEvents: JobEvents;
+  readonly #seenEvents: SeenEvents;
   readonly #loop: Loop;
   #dirty = new Set<string>();
   #isAllDirty = true;
@@ -69,7 +69,7 @@ export class LeaderLoop {
     this.#patience = new Patience(deps.clock);
     this.#steadiness = new Steadiness(deps.clock);
     this.#arrivals = new ImageArrivals(deps, (app) => this.#changed(app));
-    this.#jobEvents = new JobEvents({ ...deps, fence: leadership.fence });
+    this.#seenEvents = new SeenEvents({ ...deps, fence: leadership.fence });
     const { clock, random, log } = deps;
     const run = (signal: AbortSignal) => this.#pass(signal);
     this.#loop = createLoop({ name: 'deployments', run, resyncMs, clock, random, log });
@@ -78,7 +78,8 @@ export class LeaderLoop {
   start(): void {
     this.#unlisten = this.#deps.observer.listen({
       changed: (app) => this.#changed(app),
-      jobChanged: (change) => this.#jobEvents.tell(change),
+      jobChanged: (change) => this.#seenEvents.tellJob(change),
+      hostChanged: (change) => this.#seenEvents.tellHost(change),
     });
     this.#loop.start();
   }
@@ -92,7 +93,7 @@ export class LeaderLoop {
   async stop(): Promise<void> {
     this.#unlisten();
     await this.#loop.stop();
-    await this.#jobEvents.stop();
+    await this.#seenEvents.stop();
   }
 
   status(): LoopStatus {

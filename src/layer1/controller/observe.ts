@@ -47,11 +47,20 @@ export interface JobChange {
   after: JobStatus;
 }
 
+/** A machine is heard of, or its lease has ended. */
+export interface HostChange {
+  id: string;
+  name: string;
+  isAlive: boolean;
+}
+
 export interface ObserveListener {
   /** Something of this app changed; undefined: possibly everything. */
   changed(app: string | undefined): void;
   /** A status moved on while we watched; not called for what is found at the start. */
   jobChanged?(change: JobChange): void;
+  /** The same for machines; one that was taken out is not told of. */
+  hostChanged?(change: HostChange): void;
 }
 
 export interface Observer {
@@ -97,7 +106,7 @@ class MirroredObserver implements Observer {
   readonly #jobs: Mirror<Job>;
   readonly #statuses: Mirror<JobStatus>;
   readonly #alive: Mirror<unknown>;
-  readonly #machines: Mirror<unknown>;
+  readonly #machines: Mirror<{ name: string }>;
   readonly #tokens: Mirror<Token>;
   /** Jobs by app, so that one app's view does not cost a walk over all. */
   readonly #jobsByApp = new Map<string, Set<string>>();
@@ -133,12 +142,13 @@ class MirroredObserver implements Observer {
       tellJob(change);
     });
     this.#statuses = follow<JobStatus>(statusPrefix, (change) => this.#statusChanged(change));
-    this.#alive = follow<unknown>(hostAlivePrefix, () => {
+    this.#alive = follow<unknown>(hostAlivePrefix, (change) => {
       const keys = [...this.#alive.entries().keys()];
       this.#absences.see(new Set(keys.map((key) => key.slice(hostAlivePrefix.length))));
+      if (change !== 'resync') for (const event of change) this.#tellHost(event);
       this.#tell(undefined);
     });
-    this.#machines = follow<unknown>(hostPrefix, () => this.#tell(undefined));
+    this.#machines = follow<{ name: string }>(hostPrefix, () => this.#tell(undefined));
     this.#tokens = follow<Token>(tokenPrefix, () => undefined);
     this.ready = Promise.all(this.#all().map(({ synced }) => synced)).then(() => undefined);
     this.ready.catch(() => undefined);
@@ -247,6 +257,14 @@ class MirroredObserver implements Observer {
 
   #tell(app: string | undefined): void {
     for (const listener of this.#listeners) listener.changed(app);
+  }
+
+  #tellHost({ type, entry }: WatchEvent<unknown>): void {
+    const id = entry.key.slice(hostAlivePrefix.length);
+    const machine = this.#machines.get(`${hostPrefix}${id}`)?.value;
+    if (!machine) return;
+    const change = { id, name: machine.name, isAlive: type === 'put' };
+    for (const listener of this.#listeners) listener.hostChanged?.(change);
   }
 
   #index(change: WatchEvent<Job>[] | 'resync'): void {
