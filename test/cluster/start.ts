@@ -46,6 +46,8 @@ async function main(): Promise<void> {
   if (verb === undefined) return serve(Number(values.size));
   if (verb === 'down') return end();
   const act = verbs[verb];
+  if (act && place === undefined)
+    throw new Error(`which machine? npm run cluster -- ${verb} N, 1 is the first`);
   const machine = (await machines())[Number(place) - 1];
   if (act && machine) return void (await act(machine));
   if (act) throw new Error(`there is no machine ${place}: \`npm run cluster\` makes them`);
@@ -89,7 +91,7 @@ async function serve(size: number): Promise<void> {
 async function start(size: number): Promise<void> {
   console.log('The first machine: a bare Debian, and script/up on it. That takes some minutes.');
   await bringUp({ isFresh: true });
-  if (size > 1) console.log(`\nscript/up --join on ${size - 1} more.\n`);
+  if (size > 1) console.log(`\nscript/up --join on ${size - 1} more: a minute or two.\n`);
   const bed = await Bed.of(size);
   await writeConfig(bed.platform.machine);
   console.log(await guide(bed.machines));
