@@ -141,6 +141,30 @@ describe('the processes', () => {
     const absent = await platform.tryGantry('deployment', 'show', 'dep-none', '-a', name);
     assert.equal(absent.code, 3);
   });
+
+  test('have a port of their machine, one at a time, and keep it over a rollout', async () => {
+    const refused = await platform.tryGantry(
+      ...['placement', 'set', 'web', '--host-port', '7443', '-a', name],
+    );
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /port 7443 of the machines is for machines that talk/);
+    await gantry('scale', 'web=1');
+    const said = await gantry('placement', 'set', 'web', '--host-port', '9000:8080');
+    assert.match(said, /web runs spread, with port 9000:8080 of its machine/);
+    const url = `http://${machine.address}:9000/`;
+    const answer = () => machine.must(`curl -s -o /dev/null -D - --max-time 5 ${url}`);
+    assert.match(await answer(), /^x-instance: v3\r$/im);
+    await gantry('env', 'set', 'AGAIN=1');
+    assert.match(await answer(), /^x-instance: v4\r$/im);
+    await gantry('scale', 'web=2', '--no-wait');
+    await waitFor('the second one to say why it waits', async () =>
+      /^web\.\d+ +pending .*port 9000\/tcp is taken on/m.test(await gantry('ps')),
+    );
+    await gantry('scale', 'web=1');
+    await gantry('placement', 'clear', 'web');
+    const isClosed = async () => (await machine.sh(`curl -s --max-time 5 ${url}`)).code !== 0;
+    await waitFor('the port to be closed with the process that had it', isClosed);
+  });
 });
 
 test('a route brings its certificate, is listed, and both can be removed', async () => {

@@ -388,6 +388,24 @@ test('strategy sends the name and the size of a batch, and refuses what is none'
     assert.equal((await home.gantry(['strategy', wrong, '-a', 'shop'])).code, 2);
 });
 
+test('placement set takes ports of the machine, and refuses what is none', async () => {
+  api.on('GET /apps/shop/deployments', { items: [] });
+  api.on('PATCH /apps/shop', app);
+  const set = (...words: string[]) =>
+    home.gantry(['placement', 'set', 'game', ...words, '-a', 'shop']);
+  const { stdout } = await set('--host-port', '27015/udp', '--host-port', '9000:8080');
+  assert.match(stdout, /^shop: game runs spread, with port 27015\/udp, 9000:8080 of its machine$/m);
+  const hostPorts = [
+    { hostPort: 27015, protocol: 'udp' },
+    { hostPort: 9000, port: 8080, protocol: 'tcp' },
+  ];
+  assert.deepEqual(api.bodies('PATCH /apps/shop').at(-1), { placements: { game: { hostPorts } } });
+  for (const wrong of ['0', '70000', 'http', '9000/sctp', '9000:0']) {
+    const { code, stderr } = await set('--host-port', wrong);
+    assert.deepEqual([code, /say 9000, 9000:8080 or 9000\/udp/.test(stderr)], [2, true], wrong);
+  }
+});
+
 test('priority sends the word, and refuses what is none', async () => {
   api.on('PATCH /apps/shop', { ...app, priority: 'high' });
   const { stdout } = await home.gantry(['priority', 'high', '-a', 'shop']);

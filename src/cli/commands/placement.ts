@@ -1,6 +1,6 @@
 // `gantry placement`, `placement set`, `placement clear`
 
-import type { ChangeApp, Placement } from '#layer1/controller/client';
+import type { ChangeApp, MachinePort, Placement } from '#layer1/controller/client';
 import type { Call } from '../command.ts';
 import { cliErrors } from '../errors.ts';
 import { followDeployment } from '../follow-deployment.ts';
@@ -36,12 +36,14 @@ export async function setPlacement(call: Call): Promise<number | undefined> {
     neighbours('near'),
     neighbours('apart'),
   ];
+  const hostPorts = args.texts('host-port').map(parseHostPort);
   const spreadBy = args.text('spread-by');
   return await change(call, {
     ...(args.has('singleton') ? { count: 'singleton' } : {}),
     ...(args.has('per-host') ? { count: 'per-host' } : {}),
     ...(args.has('binpack') ? { isPacked: true } : {}),
     ...(spreadBy === undefined ? {} : { spreadBy }),
+    ...(hostPorts.length > 0 ? { hostPorts } : {}),
     ...(constraints.length > 0 ? { constraints } : {}),
     ...(near.length > 0 ? { near } : {}),
     ...(apart.length > 0 ? { apart } : {}),
@@ -79,6 +81,25 @@ export function parseConstraint(text: string): Constraint {
   return { tag, operator: operator === '=' ? 'in' : 'not-in', values: list.split(',') };
 }
 
+/** `9000`, `9000:8080`, `9000/udp` */
+export function parseHostPort(text: string): MachinePort {
+  const [, first = '', second, protocol = 'tcp'] =
+    /^(\d{1,5})(?::(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(text) ?? [];
+  const [hostPort, port] = [Number(first), second === undefined ? undefined : Number(second)];
+  const isPort = (number: number) => number >= 1 && number <= 65_535;
+  if (!isPort(hostPort) || (port !== undefined && !isPort(port)))
+    throw cliErrors.usage(`--host-port ${text}: say 9000, 9000:8080 or 9000/udp`);
+  return {
+    hostPort,
+    ...(port === undefined ? {} : { port }),
+    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+  };
+}
+
+function hostPortText({ hostPort, port = hostPort, protocol }: MachinePort): string {
+  return `${hostPort}${port === hostPort ? '' : `:${port}`}${protocol === 'udp' ? '/udp' : ''}`;
+}
+
 function parseNeighbour(text: string, isRequired: boolean): Neighbour {
   const [first = '', second] = text.split('/', 2);
   return second === undefined
@@ -87,7 +108,8 @@ function parseNeighbour(text: string, isRequired: boolean): Neighbour {
 }
 
 export function placementText(placement: Placement): string {
-  const { count, isPacked, spreadBy, constraints = [], near = [], apart = [] } = placement;
+  const { count, isPacked, spreadBy, hostPorts = [] } = placement;
+  const { constraints = [], near = [], apart = [] } = placement;
   const words: string[] = [];
   if (count === 'singleton') words.push('one at once');
   if (count === 'per-host') words.push('one on each machine');
@@ -98,6 +120,9 @@ export function placementText(placement: Placement): string {
   return [
     words.join(' '),
     ...(where === '' ? [] : [`where ${where}`]),
+    ...(hostPorts.length > 0
+      ? [`with port ${hostPorts.map(hostPortText).join(', ')} of its machine`]
+      : []),
     ...near.map((rule) => neighbourText('near', rule)),
     ...apart.map((rule) => neighbourText('apart from', rule)),
   ].join(', ');

@@ -108,17 +108,23 @@ export const processCommands = [
         isRepeatable: true,
         doc: "only on machines with disk=ssd, zone!=c, zone=a,b, gpu (has the tag), '!gpu'",
       },
+      'host-port': {
+        value: 'PORT',
+        isRepeatable: true,
+        doc: 'gives it this port of its machine: 9000, 9000:PORT-OF-THE-PROCESS, 9000/udp',
+      },
       near: { value: 'TYPE', isRepeatable: true, doc: 'only where one of that type runs' },
       apart: { value: 'TYPE', isRepeatable: true, doc: 'only where none of that type runs' },
       'rather-near': { value: 'TYPE', isRepeatable: true, doc: 'there if it can be' },
       'rather-apart': { value: 'TYPE', isRepeatable: true, doc: 'not there if it can be' },
     },
     details:
-      'It replaces all that was said about the type. The TYPE of a neighbour is one of the app, or one of\nanother as APP/TYPE. gantry host tag set says which machine has which tags.',
+      'It replaces all that was said about the type. The TYPE of a neighbour is one of the app, or one of\nanother as APP/TYPE. gantry host tag set says which machine has which tags.\nWith --host-port one process runs on a machine at most, and a rollout stops it before it starts the\nnext: there is a gap. gantry route add tcp is a port of all machines, without one.',
     examples: [
       'gantry placement set web --spread-by zone',
       'gantry placement set worker --singleton --where disk=ssd',
       'gantry placement set web --apart web --rather-near cache/redis',
+      'gantry placement set game --host-port 27015/udp',
     ],
   },
   {

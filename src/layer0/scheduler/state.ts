@@ -57,8 +57,8 @@ export function waitsFor(scheduler: string): string {
 
 /** Ports that a job takes from its host, as `80/tcp`. */
 export function hostPortsOf(spec: JobSpec): string[] {
-  if (spec.network !== 'host') return [];
-  return spec.ports
-    .filter(({ port }) => port !== 0)
-    .map(({ port, protocol }) => `${port}/${protocol}`);
+  return spec.ports.flatMap(({ port, hostPort, protocol }) => {
+    const taken = spec.network === 'host' ? port : hostPort;
+    return taken ? [`${taken}/${protocol}`] : [];
+  });
 }

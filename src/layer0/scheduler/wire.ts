@@ -33,6 +33,13 @@ export const portSchema = Type.Object({
     description: 'In the container; 0 with network=host: the host chooses and says so in PORT.',
   }),
   protocol: oneOf('tcp', 'udp'),
+  hostPort: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 65535,
+      description: 'With network=app: this port of the machine leads to it, on all addresses.',
+    }),
+  ),
 });
 
 export const healthCheckSchema = Type.Object({

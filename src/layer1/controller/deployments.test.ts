@@ -201,6 +201,22 @@ describe('a deployment', () => {
     });
   }
 
+  test('of a type with ports of the machine does not wait for the new one to end an old one', async () => {
+    await bed.deployShop({ web: 2 });
+    const hostPorts = [{ hostPort: 9000, protocol: 'tcp' }];
+    await bed.ok('PATCH', '/apps/shop', { placements: { web: { hostPorts } } });
+    await bed.untilDeployed('complete', 2);
+    const job = (await bed.grid.jobs()).find(({ releaseVersion }) => releaseVersion === 2);
+    assert.equal(job?.spec.ports.at(-1)?.hostPort, 9000);
+    bed.grid.fewestHealthy = Number.POSITIVE_INFINITY;
+    await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
+    await bed.untilDeployed('complete', 3);
+    assert.equal(bed.grid.fewestHealthy, 1);
+    const placements = { web: { hostPorts: [{ hostPort: 7443, protocol: 'tcp' }] } };
+    const refused = await bed.call('PATCH', '/apps/shop', { placements });
+    assert.equal((refused.body as { code: string }).code, 'controller.hostPortInvalid');
+  });
+
   test('goes on with the quantity that people want meanwhile', async () => {
     await bed.deployShop({ web: 3 });
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });

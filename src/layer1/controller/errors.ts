@@ -113,6 +113,11 @@ export const controllerErrors = defineErrors('controller', {
     retry: false,
     doc: 'The domain, path, port or certificate cannot be used; the message says why.',
   },
+  hostPortInvalid: {
+    status: 400,
+    retry: false,
+    doc: 'A process may not have this port of its machine; the message says why.',
+  },
   tokenNotFound: {
     status: 404,
     retry: false,

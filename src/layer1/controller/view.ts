@@ -135,12 +135,13 @@ export function shapeOf(release: Release, app: App): ReleaseShape {
     const count = release.placements?.[type]?.count;
     const isOnePerHost = onePerHost.includes(type) || count === 'per-host';
     const isSingleton = count === 'singleton';
+    const hasHostPorts = (release.placements?.[type]?.hostPorts ?? []).length > 0;
     const copies = release.copies?.[type];
     const several = copies === undefined ? {} : { copies };
     const hasHealthCheck = check !== 'none';
     return [
       type,
-      { isOnePerHost, isSingleton, startTimeoutMs, hasHealthCheck, ...several },
+      { isOnePerHost, isSingleton, hasHostPorts, startTimeoutMs, hasHealthCheck, ...several },
     ] as const;
   });
   return { id: release.id, version: release.version, types: Object.fromEntries(types) };

@@ -72,6 +72,19 @@ export interface NameClaim {
   app: string;
 }
 
+const portNumber = { minimum: 1, maximum: 65535 };
+const hostPortSchema = Type.Object(
+  {
+    hostPort: Type.Integer({ ...portNumber, description: 'Of the machine, on all its addresses.' }),
+    port: Type.Optional(
+      Type.Integer({ ...portNumber, description: 'Of the process; the same when absent.' }),
+    ),
+    protocol: oneOf('tcp', 'udp'),
+  },
+  { additionalProperties: false },
+);
+export type MachinePort = Static<typeof hostPortSchema>;
+
 /** Where the processes of a type may be and would rather be; what is not said is spread over all machines. */
 export const placementSchema = Type.Object(
   {
@@ -79,6 +92,12 @@ export const placementSchema = Type.Object(
     count: Type.Optional(oneOf('singleton', 'per-host')),
     isPacked: Type.Optional(
       Type.Boolean({ description: 'On as few machines as hold them, instead of spread.' }),
+    ),
+    hostPorts: Type.Optional(
+      Type.Array(hostPortSchema, {
+        maxItems: 20,
+        description: 'On each machine one process has them; a rollout stops it before the next.',
+      }),
     ),
   },
   {

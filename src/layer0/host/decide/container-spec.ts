@@ -34,6 +34,7 @@ export function containerSpec(question: ContainerQuestion): ContainerSpec {
     labels: labelsOf(question),
     hostname: `${job.type}-${job.index}`,
     network: networkOf(question),
+    ...publishOf(job),
     ...dnsOf(question.attachment),
     binds: spec.mounts.map((mount) => ({
       source: mount.hostPath ?? volumePath(question.home, job.app, mount.volume ?? ''),
@@ -102,6 +103,14 @@ function networkOf({ job, attachment }: ContainerQuestion): ContainerSpec['netwo
   if (kind !== 'app') return { kind };
   if (!attachment) throw new Error(`job ${job.id} has no address yet`);
   return { kind, name: attachment.networkName, ip: attachment.ip, mac: attachment.mac };
+}
+
+function publishOf({ spec }: Job): Pick<ContainerSpec, 'publish'> {
+  if (spec.network !== 'app') return {};
+  const publish = spec.ports.flatMap(({ port, hostPort, protocol }) =>
+    hostPort === undefined ? [] : [{ port, hostPort, protocol }],
+  );
+  return publish.length > 0 ? { publish } : {};
 }
 
 function dnsOf(attachment: Attachment | undefined): Pick<ContainerSpec, 'dns'> | object {

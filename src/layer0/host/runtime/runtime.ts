@@ -25,6 +25,8 @@ export interface ContainerSpec {
   hostname?: string;
   /** `host`, `none`, or a network of ours with a fixed address. */
   network: { kind: 'host' | 'none' } | { kind: 'app'; name: string; ip: string; mac: string };
+  /** Ports of the machine, on all its addresses, that lead to ports of the container. */
+  publish?: { hostPort: number; port: number; protocol: 'tcp' | 'udp' }[];
   dns?: { servers: string[]; search: string[]; options: string[] };
   /** Absolute host paths. */
   binds: { source: string; target: string; isReadOnly: boolean }[];

@@ -64,6 +64,18 @@ test('a host port is given once', () => {
   });
 });
 
+test("a port of the machine that a user's process has is given once, to whichever app, and for each protocol", () => {
+  const having = (protocol: 'tcp' | 'udp', hostPort: number) =>
+    aSpec({ ports: [{ name: 'game', port: 8080, protocol, hostPort }] });
+  const jobs = [{ app: 'app-other', spec: having('tcp', 9000), host: 'h1' }];
+  const state = aState({ hosts: [{ id: 'h1' }], jobs });
+  assert.deepEqual(placeOn(state, aClaimant(having('tcp', 9000))), {
+    pendingReason: 'port 9000/tcp is taken on h1',
+  });
+  assert.deepEqual(placeOn(state, aClaimant(having('udp', 9000))), { host: 'h1' });
+  assert.deepEqual(placeOn(state, aClaimant(having('tcp', 9001))), { host: 'h1' });
+});
+
 test('one per host means one of the release, and a host that is away takes nothing', () => {
   const state = aState({
     hosts: [{ id: 'h1' }, { id: 'h2', isAway: true }],

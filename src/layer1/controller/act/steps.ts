@@ -130,7 +130,7 @@ async function formationFor(
 }
 
 function placedAs(release: Release | undefined, type: string) {
-  const { count, isPacked, ...rules } = release?.placements?.[type] ?? {};
+  const { count, isPacked, hostPorts: _, ...rules } = release?.placements?.[type] ?? {};
   return {
     isOnePerHost: count === 'per-host' || release?.onePerHost?.includes(type) === true,
     placement: isPacked ? ('binpack' as const) : ('spread' as const),

@@ -15,6 +15,8 @@ export interface ReleaseShape {
 interface TypeShape {
   isOnePerHost: boolean;
   isSingleton?: boolean;
+  /** It has ports of its machine, which its successor cannot have beside it. */
+  hasHostPorts?: boolean;
   /** So many run where there are so many machines, and never fewer than asked for. */
   copies?: number;
   startTimeoutMs: number;

@@ -155,6 +155,7 @@ function move(
     batchSize: deployment.batchSize,
     isRollback,
     singletons: singletonsOf(target),
+    exclusive: exclusiveOf(view, target),
   });
   const steps: Step[] = [];
   const add = (release: string, quantities: Quantities) => {
@@ -246,4 +247,16 @@ function isSame(a: Readonly<Quantities>, b: Readonly<Quantities>): boolean {
 
 function singletonsOf({ types }: Pick<ReleaseShape, 'types'> = { types: {} }): Set<string> {
   return new Set(Object.keys(types).filter((type) => types[type]?.isSingleton));
+}
+
+/** Types of which neither the old one nor the new one leaves its ports to the other while it runs. */
+function exclusiveOf({ releases }: AppView, target: ReleaseShape | undefined): Set<string> {
+  const others = [...releases.values()].filter(({ id }) => id !== target?.id);
+  const hasPorts = ({ types }: ReleaseShape, type: string) => types[type]?.hasHostPorts === true;
+  const types = Object.keys(target?.types ?? {});
+  return new Set(
+    types.filter(
+      (type) => target && hasPorts(target, type) && others.some((shape) => hasPorts(shape, type)),
+    ),
+  );
 }

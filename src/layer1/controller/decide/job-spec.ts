@@ -2,7 +2,7 @@
 
 import type { Image } from '#layer0/images/wire';
 import type { JobSpec } from '#layer0/scheduler/wire';
-import type { App, ProcessType, Release } from '../wire.ts';
+import type { App, MachinePort, ProcessType, Release } from '../wire.ts';
 
 /** What `web` listens on when nobody says otherwise. */
 export const defaultWebPort = 8080;
@@ -37,7 +37,7 @@ function baseSpec(release: Release, app: App, type: string): Omit<JobSpec, 'imag
   return {
     env: port === undefined ? own : { ...own, PORT: String(port) },
     sealedEnv: release.sealedEnv,
-    ports: port === undefined ? [] : [{ name: 'http', port, protocol: 'tcp' }],
+    ports: portsOf(port, release.placements?.[type]?.hostPorts ?? []),
     network: 'app',
     health: process.health ?? { type: port === undefined ? 'none' : 'tcp', ...defaultHealth },
     resources: app.limits[type] ?? defaultLimits,
@@ -50,6 +50,15 @@ function baseSpec(release: Release, app: App, type: string): Omit<JobSpec, 'imag
     openStdin: false,
     capabilities: [],
   };
+}
+
+/** What it listens on comes first: it is what PORT says, and what routers and health checks mean. */
+function portsOf(own: number | undefined, hostPorts: readonly MachinePort[]): JobSpec['ports'] {
+  const ports: JobSpec['ports'] =
+    own === undefined ? [] : [{ name: 'http', port: own, protocol: 'tcp' }];
+  for (const { hostPort, port = hostPort, protocol } of hostPorts)
+    ports.push({ name: `host-${hostPort}-${protocol}`, port, protocol, hostPort });
+  return ports;
 }
 
 function commandOf(process: ProcessType): Pick<JobSpec, 'command' | 'entrypoint'> {
@@ -81,6 +90,7 @@ export function oneOffSpec(release: Release, app: App, wanted: OneOff): JobSpec 
     {
       ...release,
       processes: { [oneOffType]: {} },
+      placements: {},
       sealedEnv: { ...release.sealedEnv, ...wanted.sealedEnv },
     },
     app,

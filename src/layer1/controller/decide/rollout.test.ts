@@ -45,6 +45,28 @@ describe('a rollout', () => {
     }
   });
 
+  test('of a type with ports of the machine ends an old one for each new one, and waits for its health', () => {
+    const exclusive = new Set(['web']);
+    const way: unknown[] = [];
+    let [fresh, left] = [0, 3];
+    for (let turn = 0; turn < 4; turn++) {
+      const others = new Map([['old', { web: all(left) }]]);
+      const plan = planRollout(aView({ target: { web: all(fresh) }, others, exclusive }));
+      [fresh, left] = [plan.target.web ?? 0, old(plan) ?? 0];
+      way.push([fresh, left]);
+      const starting = { web: { quantity: fresh, live: fresh, healthy: fresh - 1 } };
+      const waiting = new Map([['old', { web: all(left) }]]);
+      const same = planRollout(aView({ target: starting, others: waiting, exclusive }));
+      assert.deepEqual([same.target.web, old(same)], [fresh, left]);
+    }
+    assert.deepEqual(way, [
+      [1, 2],
+      [2, 1],
+      [3, 0],
+      [3, 0],
+    ]);
+  });
+
   test('does nothing while the new one is not healthy', () => {
     const starting = { web: { quantity: 1, live: 1, healthy: 0 } };
     const plan = planRollout(aView({ target: starting }));

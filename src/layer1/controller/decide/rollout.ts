@@ -1,5 +1,6 @@
 // How many of each process type should the formations of an app hold next, on the way from where they are to one release?
-// Holds: the healthy ones of all releases never get fewer than wanted by a step taken here (but of a singleton); a step waits for the health of the one before.
+// Holds: the healthy ones of all releases never get fewer than wanted by a step taken here (but of a singleton, and of types
+// with ports of the machine); a step waits for the health of the one before.
 
 import type { Deployment } from '../wire.ts';
 
@@ -29,6 +30,8 @@ export interface RolloutView {
   isRollback: boolean;
   /** Of which only one may run at once: the old one ends before the new one begins. */
   singletons?: ReadonlySet<string>;
+  /** Old and new have the same ports of a machine: as many old ones end as new ones begin, never more than wanted. */
+  exclusive?: ReadonlySet<string>;
 }
 
 export interface RolloutPlan {
@@ -84,6 +87,11 @@ function moveType(view: RolloutView, type: string, wanted: number): Move {
     return { target: wanted, others: 0, isDone: now.quantity >= wanted && fresh >= wanted };
   const target = Math.min(now.quantity, wanted);
   if (target >= wanted && fresh >= wanted) return { target, others: 0, isDone: true };
+  if (view.exclusive?.has(type)) {
+    const next = fresh >= target ? Math.min(wanted, target + stepOf(view, wanted)) : target;
+    const others = Math.min(old.quantity, wanted - next);
+    return { target: next, others, isDone: false };
+  }
   const stoppable = stoppableOf(view, { fresh, wanted, old });
   if (stoppable > 0) return { target, others: old.quantity - stoppable, isDone: false };
   const isSettled = fresh >= target;

@@ -2,6 +2,7 @@
 
 import type { ChangeApp } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
+import { refusePlatformPorts } from '../decide/host-ports.ts';
 import { defaultLimits, oneOffType } from '../decide/job-spec.ts';
 import { canRun } from '../decide/release.ts';
 import { controllerErrors } from '../errors.ts';
@@ -18,6 +19,8 @@ export async function changeAppSettings(
   const { value: app } = await readLivingApp(context.store, request.app);
   const isReleased = wanted.limits !== undefined || wanted.placements !== undefined;
   if (isReleased || wanted.priority !== undefined) refuseSystem(app);
+  for (const placement of Object.values(wanted.placements ?? {}))
+    refusePlatformPorts(placement?.hostPorts ?? [], context.settings);
   const placements = await withAppIds(context, wanted.placements);
   const { base } = await readBase(context, app);
   const types = [...Object.keys(wanted.limits ?? {}), ...Object.keys(placements)];

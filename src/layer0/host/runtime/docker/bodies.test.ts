@@ -117,6 +117,20 @@ describe('the body of a new container', () => {
     });
   });
 
+  test('publishes the ports of the machine that the process has, and no other', () => {
+    const publish = [
+      { hostPort: 9000, port: 8080, protocol: 'tcp' as const },
+      { hostPort: 9001, port: 8080, protocol: 'tcp' as const },
+      { hostPort: 53_000, port: 53_000, protocol: 'udp' as const },
+    ];
+    const open = containerBody({ ...spec, publish }, { major: 1, minor: 41 });
+    assert.deepEqual(open.ExposedPorts, { '8080/tcp': {}, '53000/udp': {} });
+    assert.deepEqual((open.HostConfig as { PortBindings: unknown }).PortBindings, {
+      '8080/tcp': [{ HostPort: '9000' }, { HostPort: '9001' }],
+      '53000/udp': [{ HostPort: '53000' }],
+    });
+  });
+
   test('has the MAC address at the endpoint from API 1.44 on', () => {
     const newer = containerBody(spec, { major: 1, minor: 44 });
     assert.equal('MacAddress' in newer, false);

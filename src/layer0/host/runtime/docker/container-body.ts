@@ -28,6 +28,7 @@ export function containerBody(spec: ContainerSpec, version: ApiVersion): Record<
     StdinOnce: spec.openStdin,
     // The host checks health itself; an image's own check would run twice.
     Healthcheck: { Test: ['NONE'] },
+    ...(spec.publish ? { ExposedPorts: byPort(spec.publish, () => ({})) } : {}),
     ...(network.kind === 'app' && !isMacPerEndpoint ? { MacAddress: network.mac } : {}),
     HostConfig: hostConfig(spec),
     ...(network.kind === 'app'
@@ -47,11 +48,26 @@ function endpoint(network: { ip: string; mac: string }, isMacPerEndpoint: boolea
   };
 }
 
+function byPort<T>(
+  publish: NonNullable<ContainerSpec['publish']>,
+  value: (of: { hostPort: number }[]) => T,
+): Record<string, T> {
+  const grouped = Map.groupBy(publish, ({ port, protocol }) => `${port}/${protocol}`);
+  return Object.fromEntries([...grouped].map(([port, of]) => [port, value(of)]));
+}
+
 function hostConfig(spec: ContainerSpec): Record<string, unknown> {
   return {
     NetworkMode: spec.network.kind === 'app' ? spec.network.name : spec.network.kind,
     ...(spec.dns
       ? { Dns: spec.dns.servers, DnsSearch: spec.dns.search, DnsOptions: spec.dns.options }
+      : {}),
+    ...(spec.publish
+      ? {
+          PortBindings: byPort(spec.publish, (of) =>
+            of.map(({ hostPort }) => ({ HostPort: String(hostPort) })),
+          ),
+        }
       : {}),
     Mounts: spec.binds.map((bind) => ({
       Type: 'bind',
