@@ -64,7 +64,7 @@ function freshLine(
   if (job.state === 'starting' && isNews && job.attempt > 1)
     return `${job.name} is started again (attempt ${job.attempt})`;
   const isWaiting = job.state === 'pending' && reason !== undefined && last?.reason !== job.reason;
-  return isWaiting && last ? `${job.name} waits: ${reason}` : undefined;
+  return isWaiting ? `${job.name} waits: ${reason}` : undefined;
 }
 
 function oldLine(last: SeenJob | undefined, job: SeenJob, isFirst: boolean): string | undefined {
