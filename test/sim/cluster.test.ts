@@ -7,7 +7,7 @@ import { type SimulationOptions, simulate } from './simulation.ts';
 
 const seeds = 500;
 /** Seeds that may be tried until the lack of a guard shows. */
-const guardSeeds = 200;
+const guardSeeds = 1000;
 
 test('five hundred clusters break no invariant, and everything settles once ways and clocks are as they were', async () => {
   const failures: string[] = [];

@@ -33,8 +33,11 @@ export function clusterPlans(random: Random): MachinePlan[] {
   }));
 }
 
-export function clusterDeeds(sim: Simulation): Deeds {
-  const mayRestore = sim.random() < restoredShare;
+export function mayRestore(random: Random): boolean {
+  return random() < restoredShare;
+}
+
+export function clusterDeeds(sim: Simulation, isRestored: boolean): Deeds {
   return [
     [3, () => freeze(sim, sim.random() * shortPauseMs)],
     [2, () => freeze(sim, sim.random() * longestFreezeMs)],
@@ -42,7 +45,7 @@ export function clusterDeeds(sim: Simulation): Deeds {
     [2, () => cutOff(sim)],
     [1, () => loseStore(sim)],
     [1, () => sim.backUp()],
-    [mayRestore ? 1 : 0, () => sim.restore()],
+    [isRestored ? 1 : 0, () => sim.restore()],
   ];
 }
 
@@ -54,9 +57,11 @@ function freeze(sim: Simulation, forMs: number): void {
   // Nobody hears of it, and what is sent to it waits.
   const heal = cutAround(sim, machine, ['from', 'to']);
   machine.freeze();
+  sim.hearing.look();
   sim.clock.timer(forMs, () => {
     machine.thaw();
     heal();
+    sim.hearing.look();
   });
 }
 

@@ -2,7 +2,7 @@
 
 import type { Instance } from '#layer0/discovery/client';
 import { instancePrefix } from '#layer0/discovery/wire';
-import { type JobStatus, statusPrefix } from '#layer0/host/wire';
+import { hostDrainKey, hostPrefix, type JobStatus, statusPrefix } from '#layer0/host/wire';
 import { gatewayOf } from '#layer0/network/client';
 import {
   type Address,
@@ -13,7 +13,13 @@ import {
   gatewayHolderPrefix,
   routesApp,
 } from '#layer0/network/wire';
-import { type Formation, formationPrefix, type Job, jobPrefix } from '#layer0/scheduler/wire';
+import {
+  type Formation,
+  formationPrefix,
+  type Job,
+  jobPrefix,
+  rebalancePrefix,
+} from '#layer0/scheduler/wire';
 import { type App, appPrefix, type Deployment, deploymentRoot } from '#layer1/controller/wire';
 import { listRunning } from './invariants.ts';
 import { badImageName, type Machine } from './machine.ts';
@@ -50,7 +56,7 @@ export async function unsettled(sim: Simulation): Promise<string[]> {
     if (job.kind === 'service' && !isAsked) open.push(`${job.id} has no formation`);
     if (job.kind === 'ephemeral') open.push(...openOneOff(job, seen));
   }
-  open.push(...openDeployments(sim, seen.formations));
+  open.push(...openDeployments(sim, seen.formations), ...openMoves(sim, seen));
   const known = new Set(seen.jobs.map(({ id }) => id));
   for (const [id, hosts] of seen.running)
     if (!known.has(id)) open.push(`a container of ${id} runs on ${hosts} without a record`);
@@ -75,6 +81,19 @@ function openOf(job: Job, { status, running }: Seen): string[] {
   if (is?.state !== 'up' || !is.isHealthy)
     return [`${job.id} is ${is?.state}, not healthy: ${is?.reason ?? ''}`];
   return [];
+}
+
+/** Hosts that are drained are empty but for what belongs to them, and nothing waits to be spread. */
+function openMoves({ ledger }: Simulation, { jobs }: Seen): string[] {
+  const asked = ledger.readRange({ prefix: rebalancePrefix }).map(({ key }) => key);
+  const left = jobs.filter(
+    ({ kind, host, isOnePerHost }) =>
+      kind === 'service' && host !== undefined && !isOnePerHost && ledger.read(hostDrainKey(host)),
+  );
+  return [
+    ...asked.map((key) => `${key} is not done yet`),
+    ...left.map(({ id, host, moveReason }) => `${id} is on ${host} still: ${moveReason ?? ''}`),
+  ];
 }
 
 /** Every rollout has ended, and what people want is what the formations of the current release say. */
@@ -108,17 +127,21 @@ function openOneOff(job: Job, { status, running }: Seen): string[] {
 }
 
 /** Every address in use belongs to a job that is there, or is a machine's own in a network. */
-function openAddresses({ ledger }: Simulation, known: Set<string>): string[] {
-  return ledger.readRange({ prefix: addressPrefix }).flatMap(({ value }) => {
-    const { ip, job, freedAt } = value as Address;
+function openAddresses(sim: Simulation, known: Set<string>): string[] {
+  return sim.ledger.readRange({ prefix: addressPrefix }).flatMap(({ value }) => {
+    const { ip, job, host, freedAt } = value as Address;
+    if (freedAt === undefined && sim.isRemoved(host))
+      return [`${ip} is still held on ${host}, which was taken out`];
     if (freedAt !== undefined || known.has(job) || job.startsWith(gatewayHolderPrefix)) return [];
     return [`${ip} is still held by ${job}`];
   });
 }
 
 /** Each machine has an entry for each address on another one, in the networks that it carries, and no other. */
-function openTunnels({ ledger, machines, isCluster }: Simulation): string[] {
-  if (!isCluster) return [];
+function openTunnels(sim: Simulation): string[] {
+  if (!sim.isCluster) return [];
+  const { ledger } = sim;
+  const machines = sim.machines.filter(({ id }) => !sim.isRemoved(id));
   const networks = ledger.readRange({ prefix: appNetworkPrefix });
   return machines.flatMap((machine) => {
     const wanted = new Set(
@@ -185,7 +208,9 @@ async function look(sim: Simulation): Promise<Seen> {
     sim.ledger.readRange({ prefix }).map(({ value }) => value as T);
   const running = new Map<string, string[]>();
   const foreign = new Set<string>();
-  for (const machine of sim.machines)
+  for (const machine of sim.machines) {
+    // Its members do not speak with it: what it runs is its own affair, and nothing leads there.
+    if (sim.isRemoved(machine.id)) continue;
     for (const { labels } of await listRunning(machine)) {
       const job = labels['gantry.job'] ?? '';
       if (labels['gantry.incarnation'] !== sim.ledger.incarnation && !isKnown(sim, job)) {
@@ -194,12 +219,13 @@ async function look(sim: Simulation): Promise<Seen> {
       }
       running.set(job, [...(running.get(job) ?? []), machine.id]);
     }
+  }
   return {
     formations: read<Formation>(formationPrefix),
     jobs: read<Job>(jobPrefix),
     status: new Map(read<JobStatus>(statusPrefix).map((status) => [status.jobId, status])),
     running,
     foreign,
-    hosts: sim.machines.length,
+    hosts: read(hostPrefix).length,
   };
 }

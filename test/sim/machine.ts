@@ -23,6 +23,7 @@ import { type Fault, Faults } from './faults.ts';
 import type { KeptLedger } from './kept-ledger.ts';
 import { Life } from './life.ts';
 import type { Links } from './links.ts';
+import { SingletonFence } from './singleton-fence.ts';
 import { StoreDoor, type StoreHouse } from './store-door.ts';
 import { Tunnels } from './tunnels.ts';
 
@@ -47,6 +48,8 @@ export interface MachineWorld {
   wallOffset(): number;
   watchEngine(machine: Machine): EngineWatch;
   say(text: string): void;
+  /** A machine's store is there again. */
+  onStore(): void;
   decisions?: Partial<ServiceDecisions>;
   /** More parts of the daemons of those machines that have them. */
   platform(deps: PlatformDeps): Component;
@@ -85,10 +88,14 @@ export class Machine {
   readonly tunnels = new Tunnels();
   readonly runtime: FakeRuntime;
   readonly faults: Faults;
+  readonly fence: SingletonFence;
+  /** Gantry was taken off it. */
+  isWiped = false;
   readonly #world: MachineWorld;
   #life: Life | undefined;
   #parts: Component[] = [];
   #discovery: DiscoveryClient | undefined;
+  #store: StoreDoor | undefined;
 
   constructor(plan: MachinePlan, world: MachineWorld) {
     const { script, random } = world;
@@ -97,6 +104,7 @@ export class Machine {
     const { clock } = this.#newLife();
     this.faults = new Faults(random, () => world.clock.monotonicMs(), plan.faultKinds);
     this.runtime = createFakeRuntime({ clock, script });
+    this.fence = new SingletonFence(this.runtime, clock);
     for (const name of [imageName, badImageName]) this.runtime.addImage({ id: name }, name);
   }
 
@@ -119,15 +127,18 @@ export class Machine {
   }
 
   boot(): void {
-    if (this.isUp) return;
-    const { house, links, random } = this.#world;
+    if (this.isUp || this.isWiped) return;
+    const { house, links, random, onStore } = this.#world;
     const life = this.#newLife();
     this.#life = life;
     const own = seededRandom(Math.floor(random() * 2 ** 32));
-    if (this.plan.hasStore)
+    if (this.plan.hasStore) {
       house.serving = { store: this.#openStore(life, own), life, at: this.id };
+      onStore();
+    }
     const place = links && { id: this.id, links };
     const store = new StoreDoor(house, life, this.faults, place);
+    this.#store = store;
     this.#parts = this.#createParts(store, life, own);
     void this.#start(this.#parts);
   }
@@ -150,6 +161,17 @@ export class Machine {
     this.kill();
     this.runtime.powerOff();
     this.tunnels.forget();
+    this.fence.powerOff();
+  }
+
+  wipe(): void {
+    this.isWiped = true;
+    this.powerOff();
+  }
+
+  /** The other members have heard that it is none any more. */
+  disown(): void {
+    this.#store?.endStreams();
   }
 
   #newLife(): Life {
@@ -214,6 +236,8 @@ export class Machine {
         isPortFree: async () => true,
         bootId: async () => `boot-${this.id}`,
         sealKey: Buffer.alloc(32),
+        tenureBook: this.fence,
+        isAlone: () => this.#world.others(this).size === 0,
       },
       this.#hostConfig(),
     );

@@ -21,6 +21,8 @@ import { spec } from './workload.ts';
 
 const names = ['shop', 'blog'];
 const mostReplicas = 4;
+/** Of apps in clusters. */
+const singletonShare = 0.2;
 
 export class PlatformUsers {
   readonly #sim: Simulation;
@@ -50,7 +52,8 @@ export class PlatformUsers {
   async scale(): Promise<void> {
     const app = this.#someApp();
     if (!app) return;
-    const web = Math.floor(this.#sim.random() * (mostReplicas + 1));
+    const most = app.placements?.web?.count === 'singleton' ? 1 : mostReplicas;
+    const web = Math.floor(this.#sim.random() * (most + 1));
     this.#sim.say(`user: scales ${app.name} to ${web}`);
     await this.#replace(app, { ...app, quantities: { web } }, []);
   }
@@ -66,6 +69,9 @@ export class PlatformUsers {
     const free = names.filter((name) => !this.#sim.ledger.read(appNameKey(name)));
     const name = this.#pick(free);
     if (name === undefined) return undefined;
+    const strategy = this.#pick([...deploymentStrategies]) ?? 'one-by-one';
+    const quantity = 1 + Math.floor(this.#sim.random() * mostReplicas);
+    const isSingleton = this.#sim.isOperated && this.#sim.random() < singletonShare;
     const app: App = {
       ...{
         id: this.#id('app'),
@@ -75,8 +81,9 @@ export class PlatformUsers {
         isSystem: false,
         isDeleting: false,
       },
-      strategy: this.#pick([...deploymentStrategies]) ?? 'one-by-one',
-      quantities: { web: 1 + Math.floor(this.#sim.random() * mostReplicas) },
+      strategy,
+      quantities: { web: isSingleton ? 1 : quantity },
+      ...(isSingleton ? { placements: { web: { count: 'singleton' as const } } } : {}),
       createdAt: this.#sim.clock.now(),
     };
     this.#sim.say(`user: creates ${name}, ${app.strategy}`);
@@ -93,6 +100,7 @@ export class PlatformUsers {
     const release: Release = {
       ...{ id: this.#id('rel'), app: app.id, version, sealedEnv: {}, processes: {} },
       systemSpecs: { web: { ...spec, image } },
+      ...(app.placements ? { placements: app.placements } : {}),
       ...{ description: 'Deploy', createdBy: 'a user', createdAt: at },
     };
     const { strategy, batchSize, currentRelease, currentVersion } = app;

@@ -1,5 +1,6 @@
 // `npm run sim -- SEED [--seeds N] [--cluster]`: plays one seed with its whole trace, or N seeds in a row with one line for
 // each failure; `--cluster`: two to five machines and all that can happen between them, not one to three.
+// With `--operators`, machines are drained and taken out meanwhile, and some processes are singletons.
 // `npm run sim -- SEED --hosts 10000 --jobs 1000000`: the schedulers alone, at 1, 10 and 100 % of that size.
 
 import { parseArgs } from 'node:util';
@@ -11,6 +12,7 @@ const { values, positionals } = parseArgs({
   options: {
     seeds: { type: 'string' },
     cluster: { type: 'boolean' },
+    operators: { type: 'boolean' },
     hosts: { type: 'string' },
     jobs: { type: 'string' },
   },
@@ -31,6 +33,7 @@ async function playSeeds(count: number): Promise<void> {
   for (let seed = first; seed < first + count; seed++) {
     const result = await simulate(seed, {
       isCluster: values.cluster === true,
+      isOperated: values.cluster === true && values.operators === true,
       ...(isSingle ? { onLine: (line) => console.log(line) } : {}),
     });
     simulatedMs += result.durationMs;

@@ -5,7 +5,8 @@ import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { type Random, seededRandom } from '#core/random';
 import { type JobStatus, statusPrefix } from '#layer0/host/wire';
-import { appNetworkPrefix } from '#layer0/network/wire';
+import { memberKey, removedKey, removedPrefix } from '#layer0/membership/wire';
+import { appNetworkPrefix, gatewayHolderPrefix, jobAddressKey } from '#layer0/network/wire';
 import type { ServiceDecisions } from '#layer0/scheduler/index';
 import { type Job, jobPrefix } from '#layer0/scheduler/wire';
 import type { Compare } from '#layer0/store/client';
@@ -13,13 +14,15 @@ import { type Deployment, deploymentRoot, eventPrefix } from '#layer1/controller
 import type { Behaviour } from '../../src/layer0/host/runtime/fake.ts';
 import { LocalStore } from '../../src/layer0/store/local-store.ts';
 import { Chaos } from './chaos.ts';
-import { clusterDeeds, clusterPlans, outside } from './cluster.ts';
+import { clusterDeeds, clusterPlans, mayRestore, outside } from './cluster.ts';
 import { unsettled } from './convergence.ts';
+import { Hearing } from './hearing.ts';
 import { Broken, Invariants } from './invariants.ts';
 import { type Backup, KeptLedger } from './kept-ledger.ts';
 import { Life } from './life.ts';
 import { Links } from './links.ts';
 import { badImageName, Machine, type MachinePlan, type MachineWorld } from './machine.ts';
+import { Operators } from './operators.ts';
 import { Deployments } from './platform.ts';
 import type { StoreHouse } from './store-door.ts';
 import { Trace } from './trace.ts';
@@ -36,6 +39,8 @@ export interface SimulationOptions {
   onLine?: (line: string) => void;
   /** Two to five machines, and all that can happen between them. */
   isCluster?: boolean;
+  /** Of a cluster: operators drain and take out machines, and some processes are singletons. */
+  isOperated?: boolean;
   /** Guards taken out, to show what they are for. */
   without?: {
     decisions?: Partial<ServiceDecisions>;
@@ -44,6 +49,8 @@ export interface SimulationOptions {
     breaks?: true;
   };
 }
+
+type Without = NonNullable<SimulationOptions['without']>;
 
 export interface SimulationResult {
   seed: number;
@@ -69,6 +76,7 @@ export class Simulation {
   ledger: KeptLedger;
   readonly house: StoreHouse;
   readonly links = new Links();
+  readonly hearing = new Hearing(this.links, this.clock, () => this.house.serving?.at);
   readonly machines: Machine[];
   readonly trace: Trace;
   wallOffsetMs = 0;
@@ -77,13 +85,18 @@ export class Simulation {
   readonly #startMs: number;
   readonly #invariants: Invariants;
   readonly isCluster: boolean;
+  readonly isOperated: boolean;
   #broken: Broken | undefined;
   #backups: Backup[] = [];
   #restores = 0;
 
-  constructor(seed: number, { onLine, without, isCluster = false }: SimulationOptions) {
+  constructor(
+    seed: number,
+    { onLine, without, isCluster = false, isOperated = false }: SimulationOptions,
+  ) {
     this.seed = seed;
     this.isCluster = isCluster;
+    this.isOperated = isOperated;
     this.random = seededRandom(seed);
     this.#startMs = this.clock.monotonicMs();
     this.trace = new Trace(() => this.clock.monotonicMs() - this.#startMs, onLine);
@@ -92,20 +105,61 @@ export class Simulation {
       serving: undefined,
       ...(without?.compares ? { ignores: without.compares } : {}),
       ...(without?.breaks ? { losesNews: true } : {}),
+      // Etcd knows certificates, and nothing of members.
+      refuses: (place) => this.house.serving?.at !== outside && this.isRemoved(place),
     };
     this.#invariants = new Invariants(this, () => this.clock.monotonicMs());
-    const world = this.#machineWorld(without?.decisions);
+    const world = this.#machineWorld(without);
     const plans = isCluster ? clusterPlans(this.random) : fewPlans(this.random);
     this.machines = plans.map((plan) => new Machine(plan, world));
+    this.hearing.follow(this.machines);
+    if (isCluster) this.#admit();
     if (!plans.some(({ hasStore }) => hasStore)) this.openOutside();
+  }
+
+  /** All have joined before the run begins. */
+  #admit(): void {
+    const revision = this.ledger.revision() + 1;
+    const changes = this.machines.map(({ plan }) => {
+      const { id: hostId, address } = plan;
+      const value = { hostId, name: hostId, address, port: 7443, admittedAt: 0 };
+      const key = memberKey(hostId);
+      return { key, after: { key, value, createRevision: revision, modRevision: revision } };
+    });
+    this.ledger.append({ revision, changes });
+  }
+
+  isRemoved(id: string): boolean {
+    return this.ledger.read(removedKey(id)) !== undefined;
+  }
+
+  isWiped(id: string): boolean {
+    return this.machines.some((machine) => machine.id === id && machine.isWiped);
+  }
+
+  /** `script/down` on a machine that was taken out. */
+  wipe(id: string): void {
+    const machine = this.machines.find((one) => one.id === id);
+    if (!machine || machine.isWiped || !this.isRemoved(id)) return;
+    this.say(`${id}: Gantry is taken off it`);
+    machine.wipe();
   }
 
   #watched(ledger: KeptLedger): KeptLedger {
     ledger.onCommit = (commit) => {
-      for (const change of commit.changes) this.#tell(change);
+      for (const change of commit.changes) {
+        this.#tell(change);
+        this.#disown(change);
+      }
       this.#judge(() => this.#invariants.onCommit(commit));
     };
     return ledger;
+  }
+
+  #disown({ key, after }: { key: string; after?: unknown }): void {
+    if (!key.startsWith(removedPrefix) || !after) return;
+    const machine = this.machines.find(({ id }) => removedKey(id) === key);
+    if (this.house.serving?.at !== outside) queueMicrotask(() => machine?.disown());
   }
 
   /** A store on none of the machines. */
@@ -120,6 +174,7 @@ export class Simulation {
     const { ledger, random } = this;
     const store = new LocalStore({ ledger, clock, random, log: silentLog, defer });
     this.house.serving = { store, life, at: outside };
+    this.hearing.storeIsBack();
   }
 
   closeOutside(): void {
@@ -132,8 +187,12 @@ export class Simulation {
 
   /** Whoever has the store begins again with what an earlier moment knew. */
   restore(): void {
-    // A network that was given since would be given to another app while containers are on it.
-    const networks = this.ledger.readRange({ prefix: appNetworkPrefix }).map(({ key }) => key);
+    // A network that was given since would be given to another app while containers are on it, and a machine that carries one
+    // since would get another gateway.
+    const prefixes = [appNetworkPrefix, jobAddressKey(gatewayHolderPrefix)];
+    const networks = prefixes.flatMap((prefix) =>
+      this.ledger.readRange({ prefix }).map(({ key }) => key),
+    );
     const backup = this.#backups.findLast(({ entries }) => {
       const known = new Set(entries.map(({ key }) => key));
       return networks.every((key) => known.has(key));
@@ -154,6 +213,7 @@ export class Simulation {
   heal(): void {
     this.links.healAll();
     for (const machine of this.machines) machine.thaw();
+    this.hearing.look();
     if (!this.machines.some(({ plan }) => plan.hasStore)) this.openOutside();
   }
 
@@ -166,12 +226,16 @@ export class Simulation {
   async run(): Promise<SimulationResult> {
     try {
       const users = new Users(this);
-      const chaos = new Chaos(this, users, this.isCluster ? clusterDeeds(this) : []);
+      const isRestored = this.isCluster && mayRestore(this.random);
+      const operators = this.isOperated ? new Operators(this, { mayWipe: !isRestored }) : undefined;
+      const deeds = this.isCluster ? clusterDeeds(this, isRestored) : [];
+      const chaos = new Chaos(this, users, [...deeds, ...(operators?.deeds() ?? [])]);
       for (const machine of this.machines) machine.boot();
       await this.pass(1000);
       const endMs = chaosMs.min + this.random() * (chaosMs.max - chaosMs.min);
       while (this.elapsedMs() < endMs) await chaos.step();
       await chaos.end();
+      await operators?.end();
       await this.#settle();
       return this.#result();
     } catch (error) {
@@ -215,7 +279,7 @@ export class Simulation {
     return { seed, digest: trace.digest(), lines: trace.lines, durationMs: this.elapsedMs() };
   }
 
-  #machineWorld(decisions: Partial<ServiceDecisions> | undefined): MachineWorld {
+  #machineWorld({ decisions }: Without = {}): MachineWorld {
     const sim = this;
     return {
       clock: this.clock,
@@ -224,11 +288,12 @@ export class Simulation {
       },
       house: this.house,
       ...(this.isCluster ? { links: this.links } : {}),
-      others: ({ id }) => (this.isCluster ? this.#addressesBut(id) : new Map()),
+      others: ({ id }) => (this.isCluster ? this.#membersBut(id) : new Map()),
       random: this.random,
       script: ({ image }) => this.#behaviour(image),
       wallOffset: () => this.wallOffsetMs,
       say: (text) => this.say(text),
+      onStore: () => this.hearing.storeIsBack(),
       watchEngine: (machine) => ({
         started: async (id) => {
           this.say(`${machine.id} started ${id.slice(0, 8)}`);
@@ -242,8 +307,10 @@ export class Simulation {
     };
   }
 
-  #addressesBut(id: string): ReadonlyMap<string, string> {
-    const others = this.machines.filter((machine) => machine.id !== id);
+  #membersBut(id: string): ReadonlyMap<string, string> {
+    const others = this.machines.filter(
+      (machine) => machine.id !== id && this.ledger.read(memberKey(machine.id)),
+    );
     return new Map(others.map(({ plan }) => [plan.id, plan.address]));
   }
 

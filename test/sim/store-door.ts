@@ -33,6 +33,8 @@ export interface StoreHouse {
   ignores?: (compare: Compare) => boolean;
   /** A batch that is lost breaks no stream. */
   losesNews?: boolean;
+  /** The members that have the store do not speak with this machine. */
+  refuses?(place: string): boolean;
 }
 
 export interface Serving {
@@ -59,6 +61,7 @@ export class StoreDoor implements Store {
   readonly #life: Life;
   readonly #faults: Faults;
   readonly #place: Place | undefined;
+  readonly #streams = new Set<() => void>();
 
   constructor(house: StoreHouse, life: Life, faults: Faults, place?: Place) {
     this.#house = house;
@@ -108,9 +111,14 @@ export class StoreDoor implements Store {
 
   async close(): Promise<void> {}
 
+  /** What a member does with the connections of a machine that was taken out of the cluster. */
+  endStreams(): void {
+    for (const end of [...this.#streams]) end();
+  }
+
   async *watch<T>(prefix: string, options: WatchOptions): AsyncGenerator<WatchBatch<T>> {
     const { serving } = this.#house;
-    if (!serving?.life.isAlive) throw away(`watch ${prefix}`);
+    if (!serving?.life.isAlive || this.#isRefused()) throw away(`watch ${prefix}`);
     if (!(await this.#isHeard(serving, answerTimeoutMs))) throw silent(`watch ${prefix}`);
     if (!serving.life.isAlive) throw away(`watch ${prefix}`);
     const broken = new AbortController();
@@ -118,6 +126,7 @@ export class StoreDoor implements Store {
     const queue = new AsyncQueue<WatchBatch<T>>(maxUnread);
     const lose = () => queue.fail(away(`watch ${prefix}`));
     serving.life.ended.addEventListener('abort', lose, { once: true });
+    this.#streams.add(lose);
     const batches = serving.store.watch<T>(prefix, {
       ...options,
       signal: AbortSignal.any(signals),
@@ -137,6 +146,7 @@ export class StoreDoor implements Store {
     } finally {
       deafen();
       serving.life.ended.removeEventListener('abort', lose);
+      this.#streams.delete(lose);
       broken.abort();
     }
   }
@@ -173,12 +183,17 @@ export class StoreDoor implements Store {
     });
   }
 
+  #isRefused(): boolean {
+    return this.#place !== undefined && this.#house.refuses?.(this.#place.id) === true;
+  }
+
   #call<T>(work: (store: Store) => Promise<T>): Promise<T> {
     return this.#life.outside(async () => {
       const fault = this.#faults.draw();
       if (fault === 'slow') await this.#life.clock.sleep(this.#faults.delayMs());
       const { serving } = this.#house;
-      if (!serving?.life.isAlive || fault === 'refuse') throw away('call the store');
+      if (!serving?.life.isAlive || fault === 'refuse' || this.#isRefused())
+        throw away('call the store');
       if (fault === 'late') this.#doLate(serving, work);
       else if (fault === 'repeat') await this.#ask(serving, work).catch(() => undefined);
       const answer = fault === 'late' ? undefined : await this.#ask(serving, work);

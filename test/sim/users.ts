@@ -14,6 +14,8 @@ import { spec } from './workload.ts';
 const apps = ['mail', 'chat'];
 const mostReplicas = 4;
 
+type Process = Formation['processes'][string];
+
 /** More than any machine of the simulation has. */
 const hugeSpec = aSpec({
   ...spec,
@@ -61,18 +63,30 @@ export class Users {
     const quantity = Math.floor(this.#sim.random() * mostReplicas) + 1;
     const isHuge = this.#sim.random() < 0.05;
     const isOnePerHost = this.#sim.random() < 0.1;
-    this.#sim.say(`user: deploys ${name} v${version} x${quantity}`);
-    const processes = { web: aProcess({ quantity, isOnePerHost, spec: isHuge ? hugeSpec : spec }) };
+    const rest = { spec: isHuge ? hugeSpec : spec, ...this.#manner(isOnePerHost) };
+    const many = rest.isSingleton ? 1 : quantity;
+    const how = rest.isSingleton ? ', a singleton' : '';
+    this.#sim.say(`user: deploys ${name} v${version} x${many}${how}`);
+    const processes = { web: aProcess({ quantity: many, isOnePerHost, ...rest }) };
     const named = { app: `app-${name}`, appName: name, release: `rel-${version}` };
     await this.#client().putFormation(aFormation({ ...named, releaseVersion: version, processes }));
     for (const { app, release } of old) await this.#client().deleteFormation(app, release);
+  }
+
+  /** Where there are operators: one at once whatever fails, or as many in each zone. */
+  #manner(isOnePerHost: boolean): Pick<Process, 'isSingleton' | 'rules'> {
+    if (!this.#sim.isOperated || isOnePerHost) return {};
+    const roll = this.#sim.random();
+    if (roll < 0.35) return { isSingleton: true };
+    return roll < 0.5 ? { rules: { spreadBy: 'zone' } } : {};
   }
 
   async #scale(): Promise<void> {
     const formation = this.#pick(this.#ownFormations());
     const web = formation?.processes.web;
     if (!formation || !web) return;
-    const quantity = Math.floor(this.#sim.random() * (mostReplicas + 1));
+    const most = web.isSingleton ? 1 : mostReplicas;
+    const quantity = Math.floor(this.#sim.random() * (most + 1));
     this.#sim.say(`user: scales ${formation.appName} to ${quantity}`);
     await this.#client().putFormation({ ...formation, processes: { web: { ...web, quantity } } });
   }

@@ -30,7 +30,7 @@ export async function play({ count = usualCount, first }: SoakOptions): Promise<
 
 /** A process that ends without its summary has found something, too. */
 async function simulate(first: number, count: number): Promise<string> {
-  const args = [simulator, String(first), '--cluster', '--seeds', String(count)];
+  const args = [simulator, String(first), '--cluster', '--operators', '--seeds', String(count)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const output = await text(child.stdout);
   if (output.includes(`${count} seeds, `)) return output;
