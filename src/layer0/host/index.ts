@@ -257,7 +257,7 @@ class HostAgent implements Host {
         prober: this.#prober,
         statuses: this.#statuses,
         tenure: this.#tenure,
-        ports: createPortBook(this.#config, this.#deps.isPortFree),
+        ports: createPortBook(this.#config, random, this.#deps.isPortFree),
         clock,
         config: this.#config,
         onStep: this.#deps.onStep,

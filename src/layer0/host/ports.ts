@@ -1,6 +1,8 @@
-// Hands out loopback ports: never one that a job of ours has, nor one that somebody else listens on.
+// Hands out loopback ports: never one that a job of ours has, nor one that somebody else listens on. Each life begins anywhere:
+// after a power cut a router leads by what it wrote down before, and should meet nobody there rather than another process.
 
 import { createServer } from 'node:net';
+import type { Random } from '#core/random';
 import type { PortBook } from './act/outcome.ts';
 import { choosePort } from './decide/choose-port.ts';
 import { hostErrors } from './errors.ts';
@@ -12,17 +14,21 @@ interface Range {
 
 export type IsPortFree = (port: number) => Promise<boolean>;
 
-export function createPortBook(range: Range, isFree: IsPortFree = isLoopbackFree): PortBook {
+export function createPortBook(
+  { portMin, portMax }: Range,
+  random: Random,
+  isFree: IsPortFree = isLoopbackFree,
+): PortBook {
   const byJob = new Map<string, Record<string, number>>();
-  let last: number | undefined;
+  let last = portMin + Math.floor(random() * (portMax - portMin + 1));
 
   async function next(): Promise<number> {
     const taken = new Set([...byJob.values()].flatMap((ports) => Object.values(ports)));
     for (;;) {
-      const port = choosePort({ min: range.portMin, max: range.portMax, taken, last });
+      const port = choosePort({ min: portMin, max: portMax, taken, last });
       if (port === undefined)
         throw hostErrors.noFreePort(
-          `every port from ${range.portMin} to ${range.portMax} is taken: widen GANTRY_HOST_PORT_MAX`,
+          `every port from ${portMin} to ${portMax} is taken: widen GANTRY_HOST_PORT_MAX`,
         );
       last = port;
       if (await isFree(port)) return port;

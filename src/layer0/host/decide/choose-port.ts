@@ -5,12 +5,12 @@ export interface PortQuestion {
   max: number;
   taken: ReadonlySet<number>;
   /** Given last; a port that was freed rests as long as possible. */
-  last: number | undefined;
+  last: number;
 }
 
 export function choosePort({ min, max, taken, last }: PortQuestion): number | undefined {
   const count = max - min + 1;
-  const from = last === undefined || last < min || last >= max ? min : last + 1;
+  const from = last < min || last >= max ? min : last + 1;
   for (let offset = 0; offset < count; offset++) {
     const port = min + ((from - min + offset) % count);
     if (!taken.has(port)) return port;
