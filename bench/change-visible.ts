@@ -145,8 +145,15 @@ async function change(
 function anInstance(state: Instance['state']): Instance {
   return {
     id: `1.${service}`,
-    ...{ service, job: 'probe', address: '192.0.2.1', port: 80, ports: {}, state },
-    ...{ host: 'nowhere', createdAt: 1, metadata: {} },
+    service,
+    job: 'probe',
+    address: '192.0.2.1',
+    port: 80,
+    ports: {},
+    state,
+    host: 'nowhere',
+    createdAt: 1,
+    metadata: {},
   };
 }
 

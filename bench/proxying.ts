@@ -45,9 +45,16 @@ export async function run({ tiny }: { tiny: boolean }): Promise<BenchResult[]> {
   await harness.addRoute({ service: 'web.shop', domain: 'shop.test' });
   const instances = await startInstances(harness.home);
   await harness.discovery.register({
-    ...{ id: '1.web.shop', service: 'web.shop', job: 'job-1', host: 'host-test' },
-    ...{ address: '127.0.0.1', port: instances.port, ports: {}, state: 'up' },
-    ...{ createdAt: 1, metadata: {} },
+    id: '1.web.shop',
+    service: 'web.shop',
+    job: 'job-1',
+    host: 'host-test',
+    address: '127.0.0.1',
+    port: instances.port,
+    ports: {},
+    state: 'up',
+    createdAt: 1,
+    metadata: {},
   });
   await harness.answers('shop.test');
   const ours = { port: harness.port, pid: () => routerWorker(harness) };

@@ -62,7 +62,10 @@ function packing(size: Size, { name, target, inPlace }: Packing): BenchResult {
     const used = (choose: Choose) => hostsUsed(place(size, jobs, choose).board);
     const random = used(randomFit(seededRandom(seed)));
     return {
-      ...{ ours: inPlace(jobs), peer: used(firstFit), bestFit: used(bestFit), random },
+      ours: inPlace(jobs),
+      peer: used(firstFit),
+      bestFit: used(bestFit),
+      random,
       bound: lowerBound(jobs),
     };
   });
@@ -75,7 +78,10 @@ function packing(size: Size, { name, target, inPlace }: Packing): BenchResult {
     `random ${over(({ random }) => random)}`,
   ];
   return resultOf({
-    ...{ name, unit: 'hosts', peer: 'first-fit', pairs: runs },
+    name,
+    unit: 'hosts',
+    peer: 'first-fit',
+    pairs: runs,
     target: target === undefined ? 'none' : `<= ${target}x the lower bound`,
     isMet: () => target === undefined || Number(oursOver) <= target,
     note: `${oursOver}x the lower bound (${controls.join(', ')}), ${size.jobs} jobs`,
@@ -90,8 +96,11 @@ function spreading(size: Size): BenchResult {
     return { ours: unevenness(spread), peer: unevenness(randomFit(seededRandom(seed))) };
   });
   return resultOf({
-    ...{ name: 'schedule: spread, most less fewest', unit: 'jobs', peer: 'random choice' },
-    ...{ pairs: runs, target: '<= 1 for every service' },
+    name: 'schedule: spread, most less fewest',
+    unit: 'jobs',
+    peer: 'random choice',
+    pairs: runs,
+    target: '<= 1 for every service',
     isMet: () => runs.every(({ ours }) => ours <= 1),
     note: `${spreadHosts(size)} hosts, ${size.jobs / 5} jobs`,
   });
@@ -106,7 +115,9 @@ function throughput(size: Size): BenchResult {
   });
   return resultOf({
     name: 'schedule: decisions',
-    ...{ unit: 'decisions/s', peer: 'random choice among the hosts that fit', pairs: runs },
+    unit: 'decisions/s',
+    peer: 'random choice among the hosts that fit',
+    pairs: runs,
     target: 'none: the cost of choosing well',
     isMet: () => true,
     note: `${size.hosts} hosts, ${size.jobs} jobs, in memory, without commits`,
@@ -122,7 +133,9 @@ function whenFull(size: Size): BenchResult {
   });
   return resultOf({
     name: 'schedule: one decision at 90 % full, p99',
-    ...{ unit: 'ms', peer: 'random choice among the hosts that fit', pairs: runs },
+    unit: 'ms',
+    peer: 'random choice among the hosts that fit',
+    pairs: runs,
     target: `<= ${decisionLimitMs} ms`,
     isMet: ({ figure }) => figure <= decisionLimitMs,
     note: `${hosts} hosts, ${size.jobs} decisions, in memory, without commits`,

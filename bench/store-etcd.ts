@@ -70,8 +70,12 @@ async function benchPuts(
       ours: await rate(puts, (key) => put(store, key)),
     });
   return resultOf({
-    ...{ name: 'store on etcd: one put per commit', unit: 'commits/s', peer },
-    ...{ target: '>= 1x', pairs: measured, isMet: ({ ratio }) => ratio >= 1 },
+    name: 'store on etcd: one put per commit',
+    unit: 'commits/s',
+    peer,
+    target: '>= 1x',
+    pairs: measured,
+    isMet: ({ ratio }) => ratio >= 1,
   });
 }
 
@@ -96,7 +100,9 @@ async function benchWatch(
     figures.push(await latencyP99(follow, (key) => put(store, key), { watchers, commits }));
   const [peerMs = Number.NaN, oursMs = Number.NaN] = figures;
   return resultOf({
-    ...{ name: `store on etcd: watch latency p99, ${watchers} watchers`, unit: 'ms', peer },
+    name: `store on etcd: watch latency p99, ${watchers} watchers`,
+    unit: 'ms',
+    peer,
     target: `<= ${watchTargetMs} ms`,
     pairs: [{ ours: oursMs, peer: peerMs }],
     isMet: ({ figure }) => figure <= watchTargetMs,
@@ -111,7 +117,8 @@ async function followRaw(
   signal: AbortSignal,
 ): Promise<void> {
   const create_request = {
-    ...{ key: encode('gantry/data/watched/'), range_end: encode('gantry/data/watched0') },
+    key: encode('gantry/data/watched/'),
+    range_end: encode('gantry/data/watched0'),
     start_revision: String(from + 1),
   };
   type Line = { result: { events?: { kv: { key: string } }[] } };

@@ -36,8 +36,13 @@ async function leftovers(): Promise<string[]> {
 
 async function build(tag: string, steps: string[]): Promise<void> {
   const options = {
-    ...{ dockerfile: 'Dockerfile', tag: `${name}:${tag}`, labels: { 'gantry.test': name } },
-    ...{ buildArgs: {}, memoryBytes: 128 * 1024 * 1024, timeoutMs: 60_000, networkMode: 'none' },
+    dockerfile: 'Dockerfile',
+    tag: `${name}:${tag}`,
+    labels: { 'gantry.test': name },
+    buildArgs: {},
+    memoryBytes: 128 * 1024 * 1024,
+    timeoutMs: 60_000,
+    networkMode: 'none',
   };
   const tar = tarOf({ Dockerfile: [...steps, ''].join('\n') });
   for await (const _ of runtime.build(tar, options, new AbortController().signal));

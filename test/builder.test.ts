@@ -175,7 +175,10 @@ describe('buildpacks', { timeout: 600_000 }, () => {
       },
     };
     const lock = {
-      ...{ name: 'shop', version: '1.0.0', lockfileVersion: 3, requires: true },
+      name: 'shop',
+      version: '1.0.0',
+      lockfileVersion: 3,
+      requires: true,
       packages: {
         '': manifest,
         'node_modules/wrappy': { version: '1.0.2' },

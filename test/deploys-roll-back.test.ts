@@ -52,8 +52,11 @@ describe('a deploy that fails', () => {
       const web = {
         entrypoint: ['node', '-e', "require('node:net').createServer().listen(9999)"],
         health: {
-          ...{ type: 'tcp' as const, intervalMs: 1000, timeoutMs: 2000 },
-          ...{ startTimeoutMs: 2000, failures: 3 },
+          type: 'tcp' as const,
+          intervalMs: 1000,
+          timeoutMs: 2000,
+          startTimeoutMs: 2000,
+          failures: 3,
         },
       };
       const ended = await app.untilEnded((await app.deploy(web)).id);

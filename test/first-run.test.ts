@@ -51,8 +51,11 @@ async function allContainers(): Promise<Container[]> {
   }[];
   return inspected.map(({ Name, Id, Image, State, Config, Mounts }) => ({
     name: Name.slice(1),
-    ...{ id: Id, image: Image, startedAt: State.StartedAt },
-    ...{ labels: Config.Labels, mounts: Mounts },
+    id: Id,
+    image: Image,
+    startedAt: State.StartedAt,
+    labels: Config.Labels,
+    mounts: Mounts,
   }));
 }
 

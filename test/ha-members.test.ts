@@ -52,8 +52,10 @@ test('a removed machine loses its copy of the store, another one learns and take
   let present = ['host-a', 'host-b', 'host-c'];
   const read = (path: string) => readFileSync(path, 'utf8');
   const identity = {
-    ...{ hostId: 'host-a', authorityPem: read(tls.caFile) },
-    ...{ certificatePem: read(tls.certFile), keyPem: read(tls.keyFile) },
+    hostId: 'host-a',
+    authorityPem: read(tls.caFile),
+    certificatePem: read(tls.certFile),
+    keyPem: read(tls.keyFile),
   };
   const list = () =>
     present.map((hostId) => {

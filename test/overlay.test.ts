@@ -90,7 +90,10 @@ const firewalls = new Map(
 /** As the store has them. */
 function recorded(): Address[] {
   const jobs = [...places].map(([address, machine]) => ({
-    ...{ app: appOf(address), ip: address, job: `job-${address}`, host: `host-${machine}` },
+    app: appOf(address),
+    ip: address,
+    job: `job-${address}`,
+    host: `host-${machine}`,
   }));
   const gateways = machines.flatMap((machine) =>
     (['shop', 'bank'] as const)
@@ -99,7 +102,10 @@ function recorded(): Address[] {
   );
   const ofMachines = machines.map((machine) => ({ app: 'routes', ip: between(machine), machine }));
   const held = [...gateways, ...ofMachines].map(({ app, ip: address, machine }) => ({
-    ...{ app, ip: address, job: `gateway/${app}/host-${machine}`, host: `host-${machine}` },
+    app,
+    ip: address,
+    job: `gateway/${app}/host-${machine}`,
+    host: `host-${machine}`,
   }));
   return [...jobs, ...held];
 }
@@ -112,8 +118,13 @@ async function program(machine: number, among = machines): Promise<void> {
     .filter((app) => apps[app].machines.includes(machine))
     .map((app) => {
       const network: AppNetwork = {
-        ...{ app, appName: app, networkName: app, gatewayHost: 'host-1' },
-        ...{ subnet: apps[app].subnet, vni: apps[app].vni, bridge: bridgeOf(app) },
+        app,
+        appName: app,
+        networkName: app,
+        gatewayHost: 'host-1',
+        subnet: apps[app].subnet,
+        vni: apps[app].vni,
+        bridge: bridgeOf(app),
       };
       return { ...network, gateway: gatewayIn(app, machine) };
     });

@@ -17,7 +17,7 @@ const skip = haproxyMissing() ?? false;
 
 /** One load of each kind at a host; slow requests last three seconds. */
 function startLoads(harness: Harness, host: string, modes: LoadMode[]): Load[] {
-  const clients = { ...{ 'keep-alive': 4, close: 2, websocket: 2, slow: 2 }, http2: 2, tcp: 2 };
+  const clients = { 'keep-alive': 4, close: 2, websocket: 2, slow: 2, http2: 2, tcp: 2 };
   return modes.map((mode) =>
     startLoad({
       address: '127.0.0.1',
@@ -283,9 +283,16 @@ describe('an instance on a machine that falls silent', { skip }, () => {
     const silent = await startFallingSilent();
     try {
       await harness.discovery.register({
-        ...{ id: '1.web.shop', service: 'web.shop', job: 'job-silent' },
-        ...{ address: '::1', port: silent.port, ports: {}, state: 'up' },
-        ...{ host: 'host-other', createdAt: 1, metadata: {} },
+        id: '1.web.shop',
+        service: 'web.shop',
+        job: 'job-silent',
+        address: '::1',
+        port: silent.port,
+        ports: {},
+        state: 'up',
+        host: 'host-other',
+        createdAt: 1,
+        metadata: {},
       });
       let status = 0;
       await waitFor('the silent instance to be asked', async () => {

@@ -132,7 +132,10 @@ test('a snapshot that is restored is another life of the store: copies list agai
   const [member] = cluster.members as [EtcdMember];
   const store = await openOn(cluster);
   const mirror = createMirror(store, 'k/', {
-    ...{ clock, random, log, signal: new AbortController().signal },
+    clock,
+    random,
+    log,
+    signal: new AbortController().signal,
   });
   await mirror.synced;
   const before = await put(store, 'k/saved', { x: 'é' });

@@ -49,7 +49,10 @@ async function bed() {
   cleanUps.push(() => client.close());
   const attach = () => {
     const store = attachEtcdStore({
-      ...{ endpoints: cluster.endpoints, clock, random, log },
+      endpoints: cluster.endpoints,
+      clock,
+      random,
+      log,
       incarnation: record.incarnation,
     });
     cleanUps.push(() => store.close());

@@ -42,8 +42,12 @@ async function running(): Promise<string> {
 
 const load = (machine: Machine) =>
   startLoad({
-    ...{ address: machine.address, port: 80, host: `${name}.gantry.localhost` },
-    ...{ mode: 'close', clients: 2, pauseMs: 20 },
+    address: machine.address,
+    port: 80,
+    host: `${name}.gantry.localhost`,
+    mode: 'close',
+    clients: 2,
+    pauseMs: 20,
   });
 
 describe('a store on three machines', () => {

@@ -90,7 +90,7 @@ export interface ${pascalCase(camel)}Deps {
 
 export function create${pascalCase(camel)}({ clock, random, log }: ${pascalCase(camel)}Deps): Component {
   const loop = createLoop({
-    ...{ name: '${camel}', resyncMs, clock, random, log },
+    name: '${camel}', resyncMs, clock, random, log,
     // Observe, decide, act.
     run: async () => undefined,
   });

@@ -43,7 +43,9 @@ export function placeBatch(hosts: number, jobs: Job[]): PlanBoard {
 export function hostsOf(count: number) {
   const memoryBytes = hostMemory;
   return Array.from({ length: count }, (_, at) => ({
-    ...{ id: `h${at}`, memoryBytes, cpuMillis: hostCpu },
+    id: `h${at}`,
+    memoryBytes,
+    cpuMillis: hostCpu,
   }));
 }
 

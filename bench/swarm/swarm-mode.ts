@@ -108,7 +108,9 @@ async function change(manager: Machine, edit: (spec: ServiceSpec) => void): Prom
   const socketPath = manager.path('/run/docker.sock');
   const path = `/services/${service}`;
   const { Version, Spec } = await callEngine<{ Version: { Index: number }; Spec: ServiceSpec }>({
-    ...{ socketPath, method: 'GET', path },
+    socketPath,
+    method: 'GET',
+    path,
   });
   edit(Spec);
   const update = `${path}/update?version=${Version.Index}`;

@@ -250,7 +250,9 @@ describe('settings that are chosen', () => {
       engineDataRoot: '/var/lib/docker',
     };
     const all = systemProcesses({
-      ...{ ...context, image: 'sha256:one', stackImage: 'sha256:stack' },
+      ...context,
+      image: 'sha256:one',
+      stackImage: 'sha256:stack',
       sealedInternalKey: 'v1.sealed',
     });
     const { env = {} } = all.controller?.spec ?? {};
@@ -265,7 +267,9 @@ describe('settings that are chosen', () => {
     const graceMs = (settings?: Record<string, string>) =>
       systemProcesses({
         machine: settings ? { ...machine, settings } : machine,
-        ...{ engineDataRoot: '/var/lib/docker', image: 'sha256:one', stackImage: 'sha256:stack' },
+        engineDataRoot: '/var/lib/docker',
+        image: 'sha256:one',
+        stackImage: 'sha256:stack',
         sealedInternalKey: 'v1.sealed',
       }).proxy?.spec.stopGraceMs;
     assert.equal(graceMs(), 60_000);

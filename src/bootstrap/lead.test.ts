@@ -17,9 +17,18 @@ let machine: Machine;
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'gantry-lead-'));
   machine = {
-    ...{ clusterId: 'cluster-1', hostId: 'host-b', name: 'zwei', address: '10.0.0.2', home },
-    ...{ domain: 'gantry.localhost', isTls: false, httpPort: 80, httpsPort: 443 },
-    ...{ engineFolder: '/run', engineSocket: 'docker.sock', storeHost: 'host-a' },
+    clusterId: 'cluster-1',
+    hostId: 'host-b',
+    name: 'zwei',
+    address: '10.0.0.2',
+    home,
+    domain: 'gantry.localhost',
+    isTls: false,
+    httpPort: 80,
+    httpsPort: 443,
+    engineFolder: '/run',
+    engineSocket: 'docker.sock',
+    storeHost: 'host-a',
   };
   await writeMachine(machine);
   await mkdir(membershipFolder(home), { recursive: true });
@@ -32,7 +41,11 @@ const members = (...ids: string[]) =>
     join(membershipFolder(home), 'members.json'),
     JSON.stringify(
       ids.map((hostId) => ({
-        ...{ hostId, name: `name-${hostId}`, address: '10.0.0.1', port: 7443, admittedAt: 0 },
+        hostId,
+        name: `name-${hostId}`,
+        address: '10.0.0.1',
+        port: 7443,
+        admittedAt: 0,
       })),
     ),
   );

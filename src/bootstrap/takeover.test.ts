@@ -12,8 +12,14 @@ const home = mkdtempSync(join(tmpdir(), 'gantry-takeover-'));
 after(() => rmSync(home, { recursive: true }));
 
 const header = {
-  ...{ gantry: 'backup' as const, format: 1, clusterId: 'cluster-lost', hostId: 'host-lost' },
-  ...{ incarnation: 'inc-1', revision: 7, createdAt: 1, version: 'a' },
+  gantry: 'backup' as const,
+  format: 1,
+  clusterId: 'cluster-lost',
+  hostId: 'host-lost',
+  incarnation: 'inc-1',
+  revision: 7,
+  createdAt: 1,
+  version: 'a',
 };
 const backup: Backup = { header, keys: {}, entries: [] };
 

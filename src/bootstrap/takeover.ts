@@ -47,7 +47,8 @@ export function inPlaceOf(machine: Machine, { header }: Backup): Machine {
 export async function restoreState(cluster: CliCluster, file: string): Promise<RestoreResult> {
   const { url: baseUrl, token, address, caFile } = cluster;
   const client = createControllerClient({
-    ...{ baseUrl, token },
+    baseUrl,
+    token,
     ...(address === undefined ? {} : { dialAddress: address }),
     ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
   });

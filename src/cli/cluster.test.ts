@@ -28,7 +28,9 @@ const well: ClusterView = {
   ],
   store: { isAnswering: true, engine: 'embedded', message: 'the store on eins answers' },
   scheduler: { leader: 'zwei', commits: 12, conflicts: 1 },
-  ...{ pending: [], short: [], certificates: [] },
+  pending: [],
+  short: [],
+  certificates: [],
   versions: [{ version: 'f00', machines: ['eins', 'zwei'] }],
 };
 
@@ -91,7 +93,12 @@ test('what asks for a look is named, and ends with 1', async () => {
 const drain = { since: now, by: 'ada' };
 const held = { app: 'gantry', name: 'git-receiver.1', state: 'up', isStaying: true };
 const drained: HostDetail = {
-  ...{ id: 'host-1', name: 'eins', address: '10.0.0.1', state: 'up', jobs: 2, tags: {} },
+  id: 'host-1',
+  name: 'eins',
+  address: '10.0.0.1',
+  state: 'up',
+  jobs: 2,
+  tags: {},
   drain: { ...drain, left: 0, bound: 1 },
   processes: [
     { ...held, id: 'job-1', volume: 'repositories' },
@@ -145,8 +152,14 @@ test('undrain says whether there was a drain', async () => {
 });
 
 const header = {
-  ...{ gantry: 'backup' as const, format: 1, clusterId: 'cluster-1', hostId: 'host-1' },
-  ...{ incarnation: 'inc-1', revision: 7, createdAt: hourAgo, version: 'f00' },
+  gantry: 'backup' as const,
+  format: 1,
+  clusterId: 'cluster-1',
+  hostId: 'host-1',
+  incarnation: 'inc-1',
+  revision: 7,
+  createdAt: hourAgo,
+  version: 'f00',
 };
 const entries = [{ key: 'controller/apps/app-1', value: { name: 'shop' }, createRevision: 3 }];
 

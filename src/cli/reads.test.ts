@@ -45,8 +45,12 @@ const view: AppView = {
   defaultLimits: { memoryBytes: 512 * 1024 ** 2, cpuMillis: 1000, pids: 512 },
 };
 const bare = {
-  ...{ type: 'web', kind: 'service' as const, release: 'rel-2', version: 2 },
-  ...{ isHealthy: false, attempt: 1 },
+  type: 'web',
+  kind: 'service' as const,
+  release: 'rel-2',
+  version: 2,
+  isHealthy: false,
+  attempt: 1,
 };
 const jobs: JobView[] = [
   {
@@ -175,12 +179,25 @@ const tokens: Token[] = [
 ];
 const hosts: HostView[] = [
   {
-    ...{ id: 'host-1', name: 'one', address: '10.0.0.1', state: 'up', version: 'abc' },
-    ...{ engineVersion: '26.1.5', memoryBytes: 8 * 1024 ** 3, cpuMillis: 4000, busyPercent: 12 },
-    ...{ jobs: 7, tags: {} },
+    id: 'host-1',
+    name: 'one',
+    address: '10.0.0.1',
+    state: 'up',
+    version: 'abc',
+    engineVersion: '26.1.5',
+    memoryBytes: 8 * 1024 ** 3,
+    cpuMillis: 4000,
+    busyPercent: 12,
+    jobs: 7,
+    tags: {},
   },
   {
-    ...{ id: 'host-2', name: 'two', address: '10.0.0.2', state: 'joining', jobs: 0, tags: {} },
+    id: 'host-2',
+    name: 'two',
+    address: '10.0.0.2',
+    state: 'joining',
+    jobs: 0,
+    tags: {},
     reason: 'it was let in and has not registered: see what script/up --join says there',
   },
 ];

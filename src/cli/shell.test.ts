@@ -203,7 +203,10 @@ test('Ctrl-C ends the process with 130 and without a word', async () => {
 
 test('a reader that goes away ends the process without a word', async () => {
   const many = Array.from({ length: 20_000 }, (_, index) => ({
-    ...{ time: '2026-01-02T00:00:00Z', instance: 'web.1', job: 'j', stream: 'stdout' },
+    time: '2026-01-02T00:00:00Z',
+    instance: 'web.1',
+    job: 'j',
+    stream: 'stdout',
     text: `line ${index} ${'x'.repeat(100)}`,
   }));
   api.on('GET /apps/shop/log', lines(...many));

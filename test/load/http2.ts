@@ -17,7 +17,9 @@ export class Http2Client {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const { method = 'GET', path = '/', body, timeoutMs = 10_000, host } = this.#options;
     const stream = this.#open().request({
-      ...{ ':method': method, ':path': path, ':authority': host },
+      ':method': method,
+      ':path': path,
+      ':authority': host,
     });
     const limit = setTimeout(() => {
       reject(new Failure('timeout', `no complete answer within ${timeoutMs} ms`));

@@ -79,7 +79,11 @@ export interface PlatformDeps {
 }
 
 const networkConfig = {
-  ...{ cluster: clusterId, pool: '10.64.0.0/12', prefixLength: 26, mtu: 1450, domain: 'gantry' },
+  cluster: clusterId,
+  pool: '10.64.0.0/12',
+  prefixLength: 26,
+  mtu: 1450,
+  domain: 'gantry',
 };
 
 export class Machine {
@@ -230,7 +234,10 @@ export class Machine {
     );
     const agent = createHost(
       {
-        ...{ ...deps, runtime: engine, network, discovery },
+        ...deps,
+        runtime: engine,
+        network,
+        discovery,
         probe: async ({ container }) =>
           runtime.isHealthy(container) ? undefined : 'connection refused',
         isPortFree: async () => true,
@@ -257,8 +264,14 @@ export class Machine {
   #hostConfig() {
     const { id } = this;
     return {
-      ...{ hostId: id, clusterId, name: id, address: '127.0.0.1' },
-      ...{ home: '/sim', version: '0.0.0', portMin: 21_000, portMax: 21_999 },
+      hostId: id,
+      clusterId,
+      name: id,
+      address: '127.0.0.1',
+      home: '/sim',
+      version: '0.0.0',
+      portMin: 21_000,
+      portMax: 21_999,
       memoryReserveBytes: 512 * 1024 * 1024,
       hostLeaseMs: 10_000,
     };

@@ -84,7 +84,9 @@ test('ours leaves such a job alone and says whom it waits for', async (t) => {
 test('the cheapest host with room is chosen', () => {
   const { resources } = aSpec();
   const at = (id: string, price: number, memoryBytes: number) => ({
-    ...{ host: aHost({ id }), price, free: { ...resources, memoryBytes } },
+    host: aHost({ id }),
+    price,
+    free: { ...resources, memoryBytes },
   });
   const hosts = [at('h1', 3, gigabyte), at('h2', 1, 1024), at('h3', 2, gigabyte)];
   assert.equal(choose({ waiting: [], hosts }, { spec: aSpec() })?.id, 'h3');

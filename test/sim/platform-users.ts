@@ -73,14 +73,12 @@ export class PlatformUsers {
     const quantity = 1 + Math.floor(this.#sim.random() * mostReplicas);
     const isSingleton = this.#sim.isOperated && this.#sim.random() < singletonShare;
     const app: App = {
-      ...{
-        id: this.#id('app'),
-        name,
-        batchSize: 2,
-        limits: {},
-        isSystem: false,
-        isDeleting: false,
-      },
+      id: this.#id('app'),
+      name,
+      batchSize: 2,
+      limits: {},
+      isSystem: false,
+      isDeleting: false,
       strategy,
       quantities: { web: isSingleton ? 1 : quantity },
       ...(isSingleton ? { placements: { web: { count: 'singleton' as const } } } : {}),
@@ -98,17 +96,30 @@ export class PlatformUsers {
     const version = Math.max(0, ...this.#releases(app.id).map((one) => one.version)) + 1;
     const at = Math.floor(this.#sim.clock.now());
     const release: Release = {
-      ...{ id: this.#id('rel'), app: app.id, version, sealedEnv: {}, processes: {} },
+      id: this.#id('rel'),
+      app: app.id,
+      version,
+      sealedEnv: {},
+      processes: {},
       systemSpecs: { web: { ...spec, image } },
       ...(app.placements ? { placements: app.placements } : {}),
-      ...{ description: 'Deploy', createdBy: 'a user', createdAt: at },
+      description: 'Deploy',
+      createdBy: 'a user',
+      createdAt: at,
     };
     const { strategy, batchSize, currentRelease, currentVersion } = app;
     const deployment: Deployment = {
-      ...{ id: this.#id('dep'), app: app.id, newRelease: release.id, newVersion: version },
+      id: this.#id('dep'),
+      app: app.id,
+      newRelease: release.id,
+      newVersion: version,
       ...(currentRelease === undefined ? {} : { oldRelease: currentRelease }),
       ...(currentVersion === undefined ? {} : { oldVersion: currentVersion }),
-      ...{ strategy, batchSize, state: 'pending', createdAt: at, progressAt: at },
+      strategy,
+      batchSize,
+      state: 'pending',
+      createdAt: at,
+      progressAt: at,
     };
     await this.#replace(app, app, [
       { put: releaseKey(app.id, version), value: release },

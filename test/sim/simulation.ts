@@ -376,7 +376,11 @@ export class Simulation {
 function fewPlans(random: Random): MachinePlan[] {
   const count = 1 + Math.floor(random() * 3);
   return Array.from({ length: count }, (_, place) => ({
-    ...{ id: `h${place + 1}`, address: '10.1.1.1', skewMs: 0, rate: 1 },
-    ...{ hasStore: place === 0, hasPlatform: place === 0 },
+    id: `h${place + 1}`,
+    address: '10.1.1.1',
+    skewMs: 0,
+    rate: 1,
+    hasStore: place === 0,
+    hasPlatform: place === 0,
   }));
 }

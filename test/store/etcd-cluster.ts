@@ -103,7 +103,13 @@ export class EtcdCluster {
     const all = this.members.includes(member) ? this.members : [...this.members, member];
     const members = Object.fromEntries(all.map((each) => [each.name, each.peerUrl]));
     const args = etcdArguments({
-      ...{ name, dataFolder, clientUrl, peerUrl, members, state, clusterToken: token },
+      name,
+      dataFolder,
+      clientUrl,
+      peerUrl,
+      members,
+      state,
+      clusterToken: token,
       ...(tls ? { tls } : {}),
       ...(quotaBytes === undefined ? {} : { quotaBytes }),
     });
@@ -124,7 +130,8 @@ export class EtcdCluster {
   async ready(members: EtcdMember[]): Promise<void> {
     for (const { clientUrl, name } of members) {
       const http = createHttpClient({
-        ...{ baseUrl: clientUrl, timeoutMs: 5_000 },
+        baseUrl: clientUrl,
+        timeoutMs: 5_000,
         ...this.access().credentials?.(),
       });
       let last = '';

@@ -118,8 +118,12 @@ test('a setting without default is required, an empty one says so', () => {
 test('a command is described with its usage, aliases, options and examples', () => {
   const text = renderCommands([
     {
-      ...{ name: 'env set', aliases: ['config:set'], group: 'Apps', summary: 'Set config' },
-      ...{ usage: 'gantry env set NAME=VALUE...', options: [{ flags: '-a, --app', doc: 'which' }] },
+      name: 'env set',
+      aliases: ['config:set'],
+      group: 'Apps',
+      summary: 'Set config',
+      usage: 'gantry env set NAME=VALUE...',
+      options: [{ flags: '-a, --app', doc: 'which' }],
       examples: ['gantry env set A=1'],
     },
   ]);

@@ -17,8 +17,12 @@ import { createImages } from '#layer0/images/index';
 /** A failure shows as this, not as a test that hangs. */
 const limit = { timeout: 20_000 };
 const options = {
-  ...{ dockerfile: 'Dockerfile', tag: 'shop:1', labels: {}, buildArgs: {} },
-  ...{ memoryBytes: 1, timeoutMs: 60_000 },
+  dockerfile: 'Dockerfile',
+  tag: 'shop:1',
+  labels: {},
+  buildArgs: {},
+  memoryBytes: 1,
+  timeoutMs: 60_000,
 };
 
 describe('a build through the host client', () => {

@@ -117,7 +117,10 @@ export function tunnelsOf(
 ): Tunnels {
   return createTunnels(
     {
-      ...{ discovery, clock, random, log: log.child({ part: 'tunnels' }) },
+      discovery,
+      clock,
+      random,
+      log: log.child({ part: 'tunnels' }),
       client: (member) => peers.client(member),
       memberOf: (socket) => membership.memberOf(socket),
     },

@@ -14,6 +14,7 @@ import {
   createDiscovery,
   createDnsTable,
   type DiscoveryClient,
+  type DnsTableDeps,
   discoverySettings,
   registerDiscoveryRoutes,
 } from '#layer0/discovery/index';
@@ -167,27 +168,31 @@ async function createParts(
   server: HttpServer,
 ): Promise<Parts> {
   const { clock, random } = deps;
-  const log = (component: string) => deps.log.child({ part: component });
+  const base = (part: string) => ({ clock, random, log: deps.log.child({ part }) });
   await mkdir(join(config.home, 'dns'), { recursive: true });
-  const engine = { socketPath: config.engineSocket, clock, random, log: log('engine') };
+  const engine = { socketPath: config.engineSocket, ...base('engine') };
   const runtime = createDockerRuntime(engine);
   const cluster = await createCluster(deps, { config, server, runtime });
   const { store, peers, sealKey } = cluster;
   const here = config.hostId;
-  const discovery = createDiscovery({ store, here, clock, random, log: log('discovery') });
+  const discovery = createDiscovery({ store, here, ...base('discovery') });
   const network = createDaemonNetwork({ deps, config, store, runtime, peers });
   peers.watch(() => network.resync());
   const hostConfig = { ...config, name: config.hostName, address: config.hostAddress };
   const dnsWatch = new DnsWatch({
     address: async () => dnsListeners(await network.carried())[0]?.address,
-    clock,
-    random,
-    log: log('dns-watch'),
+    ...base('dns-watch'),
   });
   const dns = () => dnsWatch.report();
   const host = createHost(
     {
-      ...{ runtime, store, network, discovery, dns, sealKey, clock, random, log: log('host') },
+      runtime,
+      store,
+      network,
+      discovery,
+      dns,
+      sealKey,
+      ...base('host'),
       fetchImage: (image) => images.ensure(image),
       load: createLoadMeter(),
       tenureBook: createTenureBook(fenceFolder),
@@ -196,37 +201,24 @@ async function createParts(
     hostConfig,
   );
   const { images, registry } = createDaemonImages(deps, config, {
-    ...{ store, peers, runtime, network },
+    store,
+    peers,
+    runtime,
+    network,
     containerOf: async (jobId) => (await host.streams.logFiles(jobId)).at(-1)?.containerId,
   });
   const scheduler = createScheduler(
-    { store, clock, random, log: log('scheduler'), identity: config.hostId },
+    { store, ...base('scheduler'), identity: config.hostId },
     config,
   );
   const tunnels = tunnelsOf(deps, config, { ...cluster, discovery });
-  const dnsTable = createDnsTable(
-    {
-      discovery,
-      store,
-      clock,
-      random,
-      log: log('dns-table'),
-      watchListeners: (callback) => network.watch((networks) => callback(dnsListeners(networks))),
-    },
-    {
-      path: join(config.home, 'dns', 'table.json'),
-      domain: config.serviceDomain,
-      routerSuffix: config.domain,
-    },
-  );
+  const dnsTable = dnsTableOf(config, { discovery, network, store, ...base('dns-table') });
   const housekeeping = {
     store,
     network,
     images,
     containers: runtime,
-    clock,
-    random,
-    log: log('housekeeping'),
+    ...base('housekeeping'),
   };
   const loops = [
     dnsWatch.loop,
@@ -235,9 +227,33 @@ async function createParts(
   ];
   const upgrade = createDaemonUpgrade(deps, config, { store, images, ha: cluster.ha });
   return {
-    ...{ ...cluster, runtime, registry, discovery, network, images },
-    ...{ host, scheduler, tunnels, dnsTable, upgrade, loops },
+    ...cluster,
+    runtime,
+    registry,
+    discovery,
+    network,
+    images,
+    host,
+    scheduler,
+    tunnels,
+    dnsTable,
+    upgrade,
+    loops,
   };
+}
+
+/** The file that gantry-dns answers from. */
+function dnsTableOf(
+  { home, serviceDomain, domain }: DaemonConfig,
+  { network, ...deps }: Omit<DnsTableDeps, 'watchListeners'> & { network: Network },
+): Parts['dnsTable'] {
+  const watchListeners: DnsTableDeps['watchListeners'] = (callback) =>
+    network.watch((networks) => callback(dnsListeners(networks)));
+  const path = join(home, 'dns', 'table.json');
+  return createDnsTable(
+    { ...deps, watchListeners },
+    { path, domain: serviceDomain, routerSuffix: domain },
+  );
 }
 
 interface NetworkParts {
@@ -343,7 +359,11 @@ async function report(
   const status = statusOf(parts);
   const certificateEndsAt = () => membership.certificateEndsAt();
   const machine = {
-    ...{ store, runtime, home: config.home, clock: deps.clock, certificateEndsAt },
+    store,
+    runtime,
+    home: config.home,
+    clock: deps.clock,
+    certificateEndsAt,
     ...(checks ? { differences: () => parts.network.differences() } : {}),
   };
   return {

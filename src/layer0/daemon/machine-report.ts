@@ -53,7 +53,9 @@ export async function reportMachine(
   const certificateEndsAt = deps.certificateEndsAt();
   return {
     now: clock.now(),
-    ...{ engine, storeAnswer, failingLoops: findFailing(status) },
+    engine,
+    storeAnswer,
+    failingLoops: findFailing(status),
     ...(disk
       ? { disk: { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize } }
       : {}),

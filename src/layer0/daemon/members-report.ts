@@ -46,7 +46,9 @@ async function ask(
     const clockAheadMs =
       report.now === undefined ? undefined : Math.round(report.now - sentAt - roundTripMs / 2);
     return {
-      ...{ ...member, report, roundTripMs },
+      ...member,
+      report,
+      roundTripMs,
       ...(clockAheadMs === undefined ? {} : { clockAheadMs }),
     };
   } catch (error) {

@@ -96,7 +96,11 @@ describe('a port that leads to a registry', () => {
 
 describe('registries', () => {
   const member = (hostId: string, admittedAt: number): Member => ({
-    ...{ hostId, name: hostId, address: '192.0.2.1', port: 7443, admittedAt },
+    hostId,
+    name: hostId,
+    address: '192.0.2.1',
+    port: 7443,
+    admittedAt,
   });
 
   test('are on the two that have been members longest, and on none that is alone', () => {

@@ -37,7 +37,9 @@ export function createDaemonUpgrade(
         }
       },
       copy: () => ha.renewal(),
-      ...{ clock, random, log: log.child({ part: 'upgrade' }) },
+      clock,
+      random,
+      log: log.child({ part: 'upgrade' }),
     },
     config,
   );

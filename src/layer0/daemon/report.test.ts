@@ -24,7 +24,7 @@ test('loops that keep failing are found wherever a component says them', () => {
   const loop = { isRunning: false, runs: 9, name: 'network' };
   const lastError = { code: 'x', message: 'no bridge', retry: true };
   const status = {
-    ...{ loop: { ...loop, failuresInRow: 3, lastError } },
+    loop: { ...loop, failuresInRow: 3, lastError },
     loops: [{ ...loop, name: 'collect', failuresInRow: 1, lastError }],
   };
   assert.deepEqual(findFailing(status), [{ name: 'network', message: 'no bridge' }]);

@@ -32,8 +32,12 @@ export function etcdContainer(
   if (!own) return undefined;
   const identity = join(home, 'membership');
   const command = etcdArguments({
-    ...{ name: hostId, dataFolder: join(folder, plan.data), clusterToken: plan.token },
-    ...{ clientUrl: own.clientUrl, peerUrl: own.peerUrl, state: plan.state },
+    name: hostId,
+    dataFolder: join(folder, plan.data),
+    clusterToken: plan.token,
+    clientUrl: own.clientUrl,
+    peerUrl: own.peerUrl,
+    state: plan.state,
     electionMs: leaderSilenceMs,
     members: Object.fromEntries(plan.nodes.map((node) => [node.hostId, node.peerUrl])),
     tls: {
@@ -43,14 +47,23 @@ export function etcdContainer(
     },
   });
   const made = {
-    ...{ name: etcdName, image, command: ['etcd', ...command], env: {} },
+    name: etcdName,
+    image,
+    command: ['etcd', ...command],
+    env: {},
     network: { kind: 'host' } as const,
     binds: [
       { source: folder, target: folder, isReadOnly: false },
       { source: identity, target: identity, isReadOnly: true },
     ],
-    ...{ memoryBytes: memberMemoryBytes, cpuMillis: memberCpuMillis, pids: 512 },
-    ...{ tty: false, openStdin: false, capabilities: [], logMaxBytes, logMaxFiles: 3 },
+    memoryBytes: memberMemoryBytes,
+    cpuMillis: memberCpuMillis,
+    pids: 512,
+    tty: false,
+    openStdin: false,
+    capabilities: [],
+    logMaxBytes,
+    logMaxFiles: 3,
   };
   return {
     ...made,

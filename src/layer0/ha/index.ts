@@ -77,7 +77,11 @@ class StoreOnMachines implements Ha {
     this.#mover = new Mover(shared, config);
     this.#members = new Members({ ...shared, member: this.#member }, config);
     this.#loop = createLoop({
-      ...{ name: 'ha', resyncMs: lookMs, clock, random, log },
+      name: 'ha',
+      resyncMs: lookMs,
+      clock,
+      random,
+      log,
       run: () => this.#look(),
     });
   }
@@ -128,7 +132,8 @@ class StoreOnMachines implements Ha {
     const { peers } = this.#deps;
     if (this.#place.behind.engine !== 'remote') return this.#mover.begin(hosts);
     await peers.client(this.#config.storeHost).json('POST', '/ha/move', {
-      ...{ body: hosts ? { hosts } : {}, timeoutMs: 30_000 },
+      body: hosts ? { hosts } : {},
+      timeoutMs: 30_000,
     });
   }
 

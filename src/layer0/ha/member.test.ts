@@ -17,10 +17,14 @@ import type { TurnAnswer } from './renewal-turn.ts';
 import type { MemberPlan } from './wire.ts';
 
 const node = (hostId: string) => ({
-  ...{ hostId, clientUrl: `https://${hostId}:7444`, peerUrl: `https://${hostId}:7445` },
+  hostId,
+  clientUrl: `https://${hostId}:7444`,
+  peerUrl: `https://${hostId}:7445`,
 });
 const plan: MemberPlan = {
-  ...{ token: 'etcd-1', data: 'etcd-1', state: 'new' },
+  token: 'etcd-1',
+  data: 'etcd-1',
+  state: 'new',
   nodes: ['host-a', 'host-b', 'host-c'].map(node),
 };
 const daemonLabels = { 'gantry.platform': 'cluster', 'gantry.role': 'host' };

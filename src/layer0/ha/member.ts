@@ -68,7 +68,11 @@ export class EtcdMember {
     this.#config = config;
     const { clock, random, log } = deps;
     this.#loop = createLoop({
-      ...{ name: 'ha/etcd-member', resyncMs: lookMs, clock, random, log },
+      name: 'ha/etcd-member',
+      resyncMs: lookMs,
+      clock,
+      random,
+      log,
       run: (signal) => this.#pass(signal),
     });
   }

@@ -50,7 +50,11 @@ export class Members {
     this.#hostId = hostId;
     const { clock, random, log, everyMs: resyncMs = membersEveryMs } = deps;
     this.#loop = createLoop({
-      ...{ name: 'ha/members', resyncMs, clock, random, log },
+      name: 'ha/members',
+      resyncMs,
+      clock,
+      random,
+      log,
       run: () => this.#pass(),
     });
   }
@@ -119,7 +123,8 @@ export class Members {
     const isWhole = listed.length >= wantedMembers && listed.every(({ isLearner }) => !isLearner);
     return Promise.all(
       this.#deps.peers.list().map(async (peer) => ({
-        ...{ node: nodeOf(peer), name: peer.name },
+        node: nodeOf(peer),
+        name: peer.name,
         isFit: !isWhole && (await this.#isFit(peer.hostId)),
       })),
     );

@@ -139,7 +139,10 @@ export class StorePlace {
     const { clock, random, log } = this.#deps;
     const { incarnation } = place;
     const store = attachEtcdStore({
-      ...{ ...this.#access(place.nodes), incarnation, clock, random },
+      ...this.#access(place.nodes),
+      incarnation,
+      clock,
+      random,
       log: log.child({ part: 'store' }),
     });
     const identity = this.#config.hostId;

@@ -82,7 +82,8 @@ export class RenewalTurn {
     if (this.#leadership && !this.#leadership.lost.aborted) return true;
     const asked = new AbortController();
     const campaign = {
-      ...{ identity: this.#hostId, ttlMs: electionTtlMs },
+      identity: this.#hostId,
+      ttlMs: electionTtlMs,
       signal: AbortSignal.any([signal, asked.signal]),
     };
     const elected = store.elect('ha/renewal', campaign);

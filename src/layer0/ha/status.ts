@@ -39,7 +39,10 @@ export async function readHaStatus(question: StatusQuestion): Promise<HaStatus> 
     : `the embedded store on ${at}: nothing new is decided while that machine is away`;
   const isAway = behind.engine === 'remote';
   return {
-    ...{ engine: behind.engine, storeHost, members: [], move: question.move },
+    engine: behind.engine,
+    storeHost,
+    members: [],
+    move: question.move,
     health: isUndecided ? 'undecided' : isAway ? 'no-quorum' : 'healthy',
     summary: isAway ? `${at}, which has the store, does not answer: everything runs on` : summary,
   };
@@ -65,7 +68,10 @@ async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, cl
       const answer = url === '' ? undefined : await ask(behind, url);
       const alarm = alarms.find(({ memberId }) => memberId === answer?.memberId)?.alarm;
       return {
-        ...{ hostId, url, isLearner, isReachable: answer !== undefined },
+        hostId,
+        url,
+        isLearner,
+        isReachable: answer !== undefined,
         isLeader: answer?.isLeader ?? false,
         dbBytes: answer?.dbBytes ?? 0,
         ...(alarm === undefined ? {} : { alarm }),

@@ -25,7 +25,9 @@ export function createAddressCollector(deps: AddressCollectorDeps, hostId: strin
   return createLoop({
     name: 'host-addresses',
     resyncMs: addressesEveryMs,
-    ...{ clock, random, log },
+    clock,
+    random,
+    log,
     async run() {
       for (const { app, job } of network.heldBy(hostId) ?? []) {
         if (isNeeded(deps, job)) continue;

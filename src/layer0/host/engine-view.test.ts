@@ -14,7 +14,11 @@ const clusterId = 'cluster-test';
 
 function aContainer(change: Partial<Container> = {}): Container {
   return {
-    ...{ id: 'one', name: 'one', image: 'app:1', state: 'running', isOutOfMemory: false },
+    id: 'one',
+    name: 'one',
+    image: 'app:1',
+    state: 'running',
+    isOutOfMemory: false,
     createdAt: 0,
     startedAt: 0,
     labels: { [labels.cluster]: clusterId, [labels.job]: aJob().id, [labels.attempt]: '5' },
@@ -30,7 +34,9 @@ it('a container that is created while the engine makes its list is not taken for
   };
   const view = new EngineView({
     runtime: runtime as Runtime,
-    ...{ clusterId, log: silentLog, onChange: () => {} },
+    clusterId,
+    log: silentLog,
+    onChange: () => {},
   });
   const resynced = view.resync();
   await view.refresh('one');
@@ -49,15 +55,28 @@ it('a container that runs although its attempt was given up is ended, so that th
   const job = aJob();
   const plan = planJob(
     {
-      ...{ jobId: job.id, job, intent: 'run', memory: emptyMemory() },
+      jobId: job.id,
+      job,
+      intent: 'run',
+      memory: emptyMemory(),
       containers: [aContainer()],
       status: {
-        ...{ jobId: job.id, host: testHostId, attempt: 5, state: 'failed', restartAt: 2_000 },
-        ...{ isHealthy: false, restarts: 4, ports: {}, updatedAt: 1_000 },
+        jobId: job.id,
+        host: testHostId,
+        attempt: 5,
+        state: 'failed',
+        restartAt: 2_000,
+        isHealthy: false,
+        restarts: 4,
+        ports: {},
+        updatedAt: 1_000,
       },
     },
     {
-      ...{ hostId: testHostId, now: 3_000, monotonicMs: 3_000, due: { restartMs: 2_000 } },
+      hostId: testHostId,
+      now: 3_000,
+      monotonicMs: 3_000,
+      due: { restartMs: 2_000 },
       drain: { mayStop: true, waitsFor: [], isForLostOnly: false },
       tenure: { isHeld: true, isOver: false },
     },

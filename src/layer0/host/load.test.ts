@@ -30,7 +30,11 @@ test('a host says how busy it is when it has changed, not each time, and it goes
   let busyPercent = 40;
   const registration = new HostRegistration(
     {
-      ...{ store, clock, random, log: silentLog, bootId: async () => 'boot-1' },
+      store,
+      clock,
+      random,
+      log: silentLog,
+      bootId: async () => 'boot-1',
       runtime: {
         info: async () => ({
           version: '1',
@@ -44,8 +48,16 @@ test('a host says how busy it is when it has changed, not each time, and it goes
       load: { busyPercent: () => busyPercent },
     },
     {
-      ...{ hostId: 'h1', clusterId: 'c1', name: 'h1', address: '127.0.0.1', home: '/x' },
-      ...{ version: '1', portMin: 1, portMax: 2, memoryReserveBytes: 0, hostLeaseMs: 10_000 },
+      hostId: 'h1',
+      clusterId: 'c1',
+      name: 'h1',
+      address: '127.0.0.1',
+      home: '/x',
+      version: '1',
+      portMin: 1,
+      portMax: 2,
+      memoryReserveBytes: 0,
+      hostLeaseMs: 10_000,
     },
   );
   t.after(() => store.close());

@@ -45,7 +45,9 @@ function aHost(name: string): Host {
       return { socket: anEcho(`${name} has ${job}: `), tty: true };
     },
     exec: async (job: string) => ({
-      ...{ socket: anEcho(`${name} runs in ${job}: `), tty: true, execId: 'e1' },
+      socket: anEcho(`${name} runs in ${job}: `),
+      tty: true,
+      execId: 'e1',
     }),
     async execExitCode(exec: string) {
       say(`code of ${exec}`);

@@ -41,8 +41,10 @@ test('base and system images stay: the installation made them', () => {
 test('system images of versions before the last one may go, what is built on one may not', () => {
   const system = (version: number, rest: Partial<Image> = {}) =>
     anImage({
-      ...{ id: `sha256:${version}`, labels: { 'gantry.kind': 'system' }, createdAt: version },
-      ...{ tags: [`gantry/system:${version}`] },
+      id: `sha256:${version}`,
+      labels: { 'gantry.kind': 'system' },
+      createdAt: version,
+      tags: [`gantry/system:${version}`],
       ...rest,
     });
   const pulled = pulledName('sha256:2');

@@ -209,7 +209,10 @@ class StoredMembership implements Membership {
     const now = clock.now();
     const authority = await this.#authority();
     const certificatePem = await issueCertificate(authority, {
-      ...{ hostId, address, requestPem, now },
+      hostId,
+      address,
+      requestPem,
+      now,
     });
     const member: Member = { hostId, name, address, port, admittedAt: now };
     const used: TokenRecord = { ...token.value, usedBy: hostId };
@@ -351,7 +354,10 @@ class StoredMembership implements Membership {
     const { keyPem, requestPem } = await makeRequest();
     const now = clock.now();
     const certificatePem = await issueCertificate(authority, {
-      ...{ hostId, address, requestPem, now },
+      hostId,
+      address,
+      requestPem,
+      now,
     });
     const identity: Identity = {
       hostId,

@@ -109,7 +109,11 @@ class StoreSchedulerClient implements SchedulerClient {
     await this.#commit(request.app, `run ${request.type} of ${request.appName}`, async (claim) => {
       const index = (claim.lastEphemeralIndex ?? 0) + 1;
       const job: Job = {
-        ...{ id, kind: 'ephemeral', index, priority, placement },
+        id,
+        kind: 'ephemeral',
+        index,
+        priority,
+        placement,
         ...rest,
         pendingReason:
           request.scheduler === undefined ? 'not looked at yet' : waitsFor(request.scheduler),

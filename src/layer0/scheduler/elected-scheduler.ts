@@ -82,7 +82,9 @@ export class ElectedScheduler {
     this.#loop = createLoop({
       name: `scheduler/${name}`,
       resyncMs: 60_000,
-      ...{ clock: deps.clock, random: deps.random, log: deps.log },
+      clock: deps.clock,
+      random: deps.random,
+      log: deps.log,
       run: (signal) => this.#run(signal),
     });
     deps.view.onChange(() => this.#loop.trigger());
@@ -108,7 +110,9 @@ export class ElectedScheduler {
     for (let failures = 0; !signal.aborted; ) {
       try {
         const campaign = {
-          ...{ identity: this.#identity, ttlMs: this.#config.electionTtlMs, signal },
+          identity: this.#identity,
+          ttlMs: this.#config.electionTtlMs,
+          signal,
           // One daemon at a time has this machine's store open: a claim of its name is from its last life.
           reclaims: true as const,
         };

@@ -40,7 +40,9 @@ function toldOf({ index }: ClusterState, { id, slot, ports, records }: KnownHost
   const { isThere, offeredMemoryBytes, memoryBytes, cpuMillis, pids, jobs, neighbours } = index;
   const columns = [isThere, offeredMemoryBytes, memoryBytes, cpuMillis, pids, jobs];
   return {
-    ...{ id, records, ports: [...ports].sort() },
+    id,
+    records,
+    ports: [...ports].sort(),
     sums: columns.map((column) => column[slot]),
     groups: releases.map((release) => neighbours.ofGroup(`app-shop/${release}/web`).get(slot) ?? 0),
     kind: [...neighbours.ofKind('app-shop/web')].map((counts) => counts.get(slot) ?? 0).sort(),
@@ -62,11 +64,9 @@ function anEntry(random: Random): { key: string; value: unknown } {
   const resources = { memoryBytes: pick(9) * 4 * megabyte, cpuMillis: pick(9), pids: pick(9) };
   const ports = [{ name: 'http', port: 80 + pick(2), protocol: 'tcp' as const }];
   const job = aJob({
-    ...{
-      id,
-      release: releases[pick(2) - 1] ?? '',
-      spec: aSpec({ resources, network: 'host', ports }),
-    },
+    id,
+    release: releases[pick(2) - 1] ?? '',
+    spec: aSpec({ resources, network: 'host', ports }),
     ...(random() < 0.8 ? { host } : {}),
     ...(random() < 0.5 ? { rules: { apart: [{ type: 'cache', isRequired: true }] } } : {}),
   });

@@ -108,7 +108,10 @@ beforeEach(async () => {
   const store = createMemoryStore({ clock });
   const see = (here?: string) => {
     const discovery = createDiscovery({
-      ...{ store, clock, random, log: silentLog },
+      store,
+      clock,
+      random,
+      log: silentLog,
       ...(here === undefined ? {} : { here }),
     });
     closers.push(() => discovery.abandon());
@@ -123,7 +126,10 @@ beforeEach(async () => {
   const make = (discovery: DiscoveryClient, hostId: string) =>
     createTunnels(
       {
-        ...{ discovery, clock, random, log: silentLog },
+        discovery,
+        clock,
+        random,
+        log: silentLog,
         client: () => client,
         memberOf: () => 'host-a',
       },

@@ -30,21 +30,39 @@ const megabyte = 1024 * 1024;
 
 export function anImage(change: Partial<Image> = {}): Image {
   return {
-    ...{ id: 'sha256:1', tags: [], sizeBytes: 600 * megabyte, createdAt: 0, command: [] },
-    ...{ entrypoint: [], exposedPorts: [], user: '', workingDir: '', labels: {} },
+    id: 'sha256:1',
+    tags: [],
+    sizeBytes: 600 * megabyte,
+    createdAt: 0,
+    command: [],
+    entrypoint: [],
+    exposedPorts: [],
+    user: '',
+    workingDir: '',
+    labels: {},
     ...change,
   };
 }
 
 export function fakeBuild(script: Partial<JobScript>, built: Image = anImage()): FakeBuild {
   const fake: Omit<FakeBuild, 'deps'> = {
-    ...{ specs: [], stopped: [], commits: [], builds: [], pinned: [] },
+    specs: [],
+    stopped: [],
+    commits: [],
+    builds: [],
+    pinned: [],
   };
   const seen = (spec: JobSpec, state: 'up' | 'down' | 'failed'): ObservedJob => ({
     job: { id: 'job-1', kind: 'ephemeral', spec, host: 'host-1', desired: 'up' } as Job,
     status: {
-      ...{ jobId: 'job-1', host: 'host-1', attempt: 1, state, isHealthy: state === 'up' },
-      ...{ ports: {}, exitCode: script.exitCode ?? 0, updatedAt: 0 },
+      jobId: 'job-1',
+      host: 'host-1',
+      attempt: 1,
+      state,
+      isHealthy: state === 'up',
+      ports: {},
+      exitCode: script.exitCode ?? 0,
+      updatedAt: 0,
     },
   });
   const spec = () => fake.specs[0] as JobSpec;

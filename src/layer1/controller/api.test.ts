@@ -156,7 +156,9 @@ describe('hostile input', () => {
     const huge = await bed.call('PATCH', '/apps/shop/env', { set: { A: 'x'.repeat(3_000_000) } });
     assert.equal(huge.status, 413);
     const broken = await bed.controller.server.inject({
-      ...{ method: 'POST', url: '/apps', payload: '{"name":' },
+      method: 'POST',
+      url: '/apps',
+      payload: '{"name":',
       headers: { ...as(testToken), 'content-type': 'application/json' },
     });
     assert.equal(broken.statusCode, 400);
@@ -445,7 +447,9 @@ describe('a build', () => {
   const push = (signal = new AbortController()) => {
     const tar = Readable.from([Buffer.from('tar')]);
     const answer = bed.controller.server.inject({
-      ...{ method: 'POST', url: '/apps/shop/builds?commit=3f2a9c1b7', payload: tar },
+      method: 'POST',
+      url: '/apps/shop/builds?commit=3f2a9c1b7',
+      payload: tar,
       headers: { ...as(testToken), 'content-type': 'application/x-tar' },
       signal: signal.signal,
     });

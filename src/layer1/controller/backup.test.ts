@@ -9,8 +9,14 @@ import { TestBed, testToken } from './test-bed.ts';
 import type { App, Event } from './wire.ts';
 
 const header = {
-  ...{ gantry: 'backup' as const, format: 1, clusterId: 'cluster-1', hostId: 'h1' },
-  ...{ incarnation: 'inc-1', revision: 7, createdAt: 1, version: 'a' },
+  gantry: 'backup' as const,
+  format: 1,
+  clusterId: 'cluster-1',
+  hostId: 'h1',
+  incarnation: 'inc-1',
+  revision: 7,
+  createdAt: 1,
+  version: 'a',
 };
 const entries = [{ key: 'a', value: { b: 1 }, createRevision: 3 }];
 

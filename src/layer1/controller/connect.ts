@@ -40,7 +40,8 @@ export function connectController(config: ControllerConfig, options: ConnectOpti
   const deps = { store, host, membership, ha, scheduler, builder, logs, clock, random, log };
   const controller = createController(deps, { ...config, identity: options.identity });
   return {
-    ...{ server: controller.server, status: () => controller.status() },
+    server: controller.server,
+    status: () => controller.status(),
     get port() {
       return controller.port;
     },

@@ -359,10 +359,8 @@ describe('a controller that dies', () => {
     const dead = () => coreErrors.unreachable('the controller is dead');
     const isAlive = () => left > 0;
     const dying: Store = {
-      ...{
-        grantLease: (ttlMs) => store.grantLease(ttlMs),
-        revokeLease: (id) => store.revokeLease(id),
-      },
+      grantLease: (ttlMs) => store.grantLease(ttlMs),
+      revokeLease: (id) => store.revokeLease(id),
       get: async (key) => (isAlive() ? store.get(key) : Promise.reject(dead())),
       list: async (prefix, options) =>
         isAlive() ? store.list(prefix, options) : Promise.reject(dead()),

@@ -18,8 +18,16 @@ afterEach(() => bed.stop());
 
 function route(id: string, domain: string, isSystem: boolean): Route {
   return {
-    ...{ id, app: 'app-1', appName: 'shop', service: 'web.shop', type: 'http', domain, isSystem },
-    ...{ sendsProxyProtocol: false, redirectsToHttps: false, createdAt: 0 },
+    id,
+    app: 'app-1',
+    appName: 'shop',
+    service: 'web.shop',
+    type: 'http',
+    domain,
+    isSystem,
+    sendsProxyProtocol: false,
+    redirectsToHttps: false,
+    createdAt: 0,
   };
 }
 

@@ -8,8 +8,15 @@ import { Steadiness } from './steadiness.ts';
 
 function aJob(change: Partial<SeenJob> = {}): SeenJob {
   return {
-    ...{ id: 'job-1', kind: 'service', release: 'rel-1', type: 'web', name: 'web.1' },
-    ...{ isWanted: true, state: 'up', isHealthy: true, attempt: 1 },
+    id: 'job-1',
+    kind: 'service',
+    release: 'rel-1',
+    type: 'web',
+    name: 'web.1',
+    isWanted: true,
+    state: 'up',
+    isHealthy: true,
+    attempt: 1,
     ...change,
   };
 }

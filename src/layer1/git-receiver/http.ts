@@ -105,7 +105,10 @@ async function converse(deps: GitRouteDeps, { request, reply, service }: Call): 
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   const push = deps.pushes.open({
-    ...{ appId: app.id, appName: app.name, token, repository },
+    appId: app.id,
+    appName: app.name,
+    token,
+    repository,
     signal: gone.signal,
   });
   const call = serviceCall(deps, { request, service, repository });

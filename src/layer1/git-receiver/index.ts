@@ -50,8 +50,11 @@ export function createGitReceiver(deps: GitReceiverDeps, config: GitReceiverConf
     const known = await repositories.list();
     const apps = (await platform.listApps()).map(({ id }) => id);
     const plan = planCollection({
-      ...{ repositories: known, apps, missingSince },
-      ...{ nowMs: clock.monotonicMs(), graceMs: collectGraceMs },
+      repositories: known,
+      apps,
+      missingSince,
+      nowMs: clock.monotonicMs(),
+      graceMs: collectGraceMs,
     });
     missingSince = plan.missingSince;
     for (const id of plan.remove) {

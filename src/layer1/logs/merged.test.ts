@@ -26,8 +26,14 @@ class Machine {
 
   say(second: number): void {
     this.lines.push({
-      ...{ time: timeOf(second), app: 'app-1', type: 'web', instance: 'web.1', job: 'job-1' },
-      ...{ stream: 'stdout', text: `${this.name}${second}`, cursor: `1.${this.lines.length + 1}` },
+      time: timeOf(second),
+      app: 'app-1',
+      type: 'web',
+      instance: 'web.1',
+      job: 'job-1',
+      stream: 'stdout',
+      text: `${this.name}${second}`,
+      cursor: `1.${this.lines.length + 1}`,
     });
     this.#wake();
   }

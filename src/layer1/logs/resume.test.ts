@@ -33,7 +33,12 @@ function stored(text: string, change: Partial<StoredLine> = {}): StoredLine {
   offset += 1;
   return {
     time: `2026-01-01T00:00:00.${String(offset).padStart(9, '0')}Z`,
-    ...{ app, type: 'web', instance: 'web.1', job: 'j', stream: 'stdout', text },
+    app,
+    type: 'web',
+    instance: 'web.1',
+    job: 'j',
+    stream: 'stdout',
+    text,
     at: ['c1', 1, offset],
     ...change,
   };
@@ -225,8 +230,13 @@ describe('the process', () => {
     const logs = createLogs(
       { store, host: { logSources: async () => [source] }, appPrefix: 'apps/', clock, random, log },
       {
-        ...{ port, home: folder, hostUrl: '', hostId: 'host-1', internalKey: key },
-        ...{ segmentBytes: 4096, segmentsPerApp: 1000 },
+        port,
+        home: folder,
+        hostUrl: '',
+        hostId: 'host-1',
+        internalKey: key,
+        segmentBytes: 4096,
+        segmentsPerApp: 1000,
       },
     );
     await logs.start();

@@ -60,7 +60,12 @@ export function simulateScale(seed: number, size: Size): ScaleResult {
   const cpu = process.cpuUsage(cpuAt);
   const pending = cluster.state.pending.service.size + cluster.state.pending.ephemeral.size;
   return {
-    ...{ ...size, pending, placed: cluster.state.jobs.size - pending, seconds, commits, conflicts },
+    ...size,
+    pending,
+    placed: cluster.state.jobs.size - pending,
+    seconds,
+    commits,
+    conflicts,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     decisionP99Ms: decisionP99Ms(cluster, workload, random),
     unevenServices: workload.formations.filter(({ app, release }) =>
@@ -98,7 +103,11 @@ let jobs = 0;
 function draft({ state }: ScaleCluster, by: string, decider: Decider): Commit | undefined {
   const newJobId = () => `job-${(++jobs).toString(36).padStart(16, '0')}`;
   const commit = toCommit(decider.decide(state, context), state, {
-    ...{ by, fence, incarnation: 'sim', nowMs: 1_700_000_000_000 + jobs, newJobId },
+    by,
+    fence,
+    incarnation: 'sim',
+    nowMs: 1_700_000_000_000 + jobs,
+    newJobId,
   });
   if (!commit) decider.settled(state);
   return commit;

@@ -40,7 +40,8 @@ test('who is on a lost machine is named, and whether anybody else is waited for 
     decideDrain({ handle: 'job-1', marked, consumers, isLost });
   const lost = { ...aConsumer(9, ['job-1']), machine: 'gone' };
   assert.deepEqual(ask(lost, { ...aConsumer(10), machine: 'here' }), {
-    ...{ mayStop: false, isForLostOnly: true },
+    mayStop: false,
+    isForLostOnly: true,
     waitsFor: ['router-1 is on a machine that is lost'],
   });
   assert.equal(ask(lost, { ...aConsumer(9), machine: 'here' }).isForLostOnly, false);

@@ -28,7 +28,8 @@ export interface DrainAnswer {
 export function decideDrain({ handle, marked, consumers, isLost }: DrainQuestion): DrainAnswer {
   if (!marked)
     return {
-      ...{ mayStop: false, isForLostOnly: false },
+      mayStop: false,
+      isForLostOnly: false,
       waitsFor: ['the draining mark is not in the store yet'],
     };
   const waitsFor: string[] = [];

@@ -11,7 +11,10 @@ import { type ListedMember, planMembers } from './plan-members.ts';
 import { summarize } from './summarize.ts';
 
 const aMachine = (name: string, change: Partial<Machine['candidate']> | null = {}): Machine => ({
-  ...{ hostId: `host-${name}`, name, address: '192.0.2.1', port: 7443 },
+  hostId: `host-${name}`,
+  name,
+  address: '192.0.2.1',
+  port: 7443,
   candidate:
     change === null
       ? undefined
@@ -59,7 +62,12 @@ describe('the machines of a store on etcd', () => {
 
 describe('the copies of a store', () => {
   const aMember = (name: string, change: Partial<MemberStatus> = {}): MemberStatus => ({
-    ...{ hostId: name, url: '', isReachable: true, isLeader: false, isLearner: false, dbBytes: 1 },
+    hostId: name,
+    url: '',
+    isReachable: true,
+    isLeader: false,
+    isLearner: false,
+    dbBytes: 1,
     ...change,
   });
   const say = (members: MemberStatus[]) => summarize(members, (hostId) => hostId);
@@ -96,12 +104,16 @@ describe('the copies of a store', () => {
 
 describe('the members of etcd', () => {
   const node = (name: string) => ({
-    ...{ hostId: `host-${name}`, clientUrl: `https://${name}:7444` },
+    hostId: `host-${name}`,
+    clientUrl: `https://${name}:7444`,
     peerUrl: `https://${name}:7445`,
   });
   const machine = (name: string, isFit = true) => ({ node: node(name), name, isFit });
   const member = (name: string, change: Partial<ListedMember> = {}): ListedMember => ({
-    ...{ id: `id-${name}`, name: `host-${name}`, peerUrl: node(name).peerUrl, isLearner: false },
+    id: `id-${name}`,
+    name: `host-${name}`,
+    peerUrl: node(name).peerUrl,
+    isLearner: false,
     ...change,
   });
   const [a, b, c] = [member('a'), member('b'), member('c')];
@@ -149,7 +161,9 @@ describe('the members of etcd', () => {
 
 describe('a copy of the store', () => {
   const member = (hostId: string, isReachable = true, isLearner = false) => ({
-    ...{ hostId, isReachable, isLearner },
+    hostId,
+    isReachable,
+    isLearner,
   });
   test('can be away for a moment while the others are enough without it', () => {
     const [a, b, c, c0] = [member('a'), member('b'), member('c'), member('c', false)];

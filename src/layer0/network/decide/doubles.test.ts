@@ -5,7 +5,13 @@ import { test } from 'node:test';
 import { findDoubles, type Holdings } from './doubles.ts';
 
 const network = (app: string, subnet: string, vni: number) => ({
-  ...{ app, appName: app, subnet, vni, networkName: app, bridge: app, gatewayHost: 'host-1' },
+  app,
+  appName: app,
+  subnet,
+  vni,
+  networkName: app,
+  bridge: app,
+  gatewayHost: 'host-1',
 });
 const held = (ip: string, job: string) => ({ app: 'shop', ip, job, host: 'host-1' });
 const right: Holdings = {

@@ -38,7 +38,15 @@ export function demandOf(board: PlanBoard, job: Claimant, limits: PlacementLimit
   const peers = board.ofGroup(group);
   const neighbourhood = (rule: NeighbourRule) => ({ rule, slots: slotsOf(board, job, rule) });
   return {
-    ...{ board, job, group, memoryBytes, cpuMillis, pids, constraints, limits, peers },
+    board,
+    job,
+    group,
+    memoryBytes,
+    cpuMillis,
+    pids,
+    constraints,
+    limits,
+    peers,
     ports: hostPortsOf(job.spec),
     tags: Object.entries(job.spec.tags),
     memoryFactor: limits.memoryOvercommitPercent / 100,

@@ -176,7 +176,9 @@ class AppDiff {
     const [first] = held;
     if (isAnyMoving || !first) return;
     const leaving = nextToLeave(held, {
-      ...{ state: this.#state, board: this.#board, limits: this.#context.limits },
+      state: this.#state,
+      board: this.#board,
+      limits: this.#context.limits,
       isAnyEnding: this.#ending.has(first.group),
     });
     if (leaving) yield* this.#begin(formation, process, leaving);
@@ -321,7 +323,14 @@ function newJob(
   const { app, appName, release, releaseVersion, priority } = formation;
   return {
     kind: 'service',
-    ...{ app, appName, release, releaseVersion, type, spec, priority, placement },
+    app,
+    appName,
+    release,
+    releaseVersion,
+    type,
+    spec,
+    priority,
+    placement,
     ...(isOnePerHost ? { isOnePerHost } : {}),
     ...(isSingleton ? { isSingleton } : {}),
     ...(rules ? { rules } : {}),

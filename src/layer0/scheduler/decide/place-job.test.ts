@@ -177,11 +177,15 @@ test('the scan for room takes exactly the hosts that the filters of that name le
     const random = seededRandom(seed);
     const pick = (most: number) => 1 + Math.floor(random() * most);
     const resources = () => ({
-      ...{ memoryBytes: pick(4) * 256 * megabyte, cpuMillis: pick(4) * 4000, pids: pick(4) * 2500 },
+      memoryBytes: pick(4) * 256 * megabyte,
+      cpuMillis: pick(4) * 4000,
+      pids: pick(4) * 2500,
     });
     const state = aState({
       hosts: hosts(8).map((host) => ({
-        ...{ ...host, memoryBytes: pick(4) * 512 * megabyte, cpuMillis: pick(8) * 1000 },
+        ...host,
+        memoryBytes: pick(4) * 512 * megabyte,
+        cpuMillis: pick(8) * 1000,
         isAway: random() < 0.2,
       })),
       jobs: Array.from({ length: 6 }, () => ({

@@ -42,7 +42,8 @@ function below(count: number, random: Random): number {
 function aDemand(random: Random): Demand {
   const aHostId = () => `h${below(hostCount, random)}`;
   const aClaim = (): Partial<Job> => ({
-    ...{ app: `app-${below(3, random)}`, host: aHostId() },
+    app: `app-${below(3, random)}`,
+    host: aHostId(),
     spec: aSpec({
       resources: {
         memoryBytes: (1 + below(6, random)) * 100 * megabyte,
@@ -54,9 +55,12 @@ function aDemand(random: Random): Demand {
   });
   const state = aState({
     hosts: Array.from({ length: hostCount }, (_, place) => ({
-      ...{ id: `h${place}`, memoryBytes: (1 + below(4, random)) * 512 * megabyte },
-      ...{ cpuMillis: (1 + below(4, random)) * 250, busyPercent: below(101, random) },
-      ...{ isAway: random() < 0.1, tags: random() < 0.7 ? { disk: 'ssd' } : {} },
+      id: `h${place}`,
+      memoryBytes: (1 + below(4, random)) * 512 * megabyte,
+      cpuMillis: (1 + below(4, random)) * 250,
+      busyPercent: below(101, random),
+      isAway: random() < 0.1,
+      tags: random() < 0.7 ? { disk: 'ssd' } : {},
     })),
     jobs: Array.from({ length: below(25, random) }, aClaim),
   });

@@ -10,15 +10,24 @@ const bool = (number: number) => field(number, 'bool');
 const text = (number: number) => field(number, 'string');
 
 const header: Fields = {
-  ...{ cluster_id: int64(1), member_id: int64(2), revision: int64(3), raft_term: int64(4) },
+  cluster_id: int64(1),
+  member_id: int64(2),
+  revision: int64(3),
+  raft_term: int64(4),
 };
 const answered = field(1, header);
 const keyValue: Fields = {
-  ...{ key: bytes(1), create_revision: int64(2), mod_revision: int64(3) },
-  ...{ value: bytes(5), lease: int64(6) },
+  key: bytes(1),
+  create_revision: int64(2),
+  mod_revision: int64(3),
+  value: bytes(5),
+  lease: int64(6),
 };
 const rangeRequest: Fields = {
-  ...{ key: bytes(1), range_end: bytes(2), limit: int64(3), revision: int64(4) },
+  key: bytes(1),
+  range_end: bytes(2),
+  limit: int64(3),
+  revision: int64(4),
 };
 const rangeAnswer: Fields = { header: answered, kvs: list(2, keyValue), more: bool(3) };
 const operation: Fields = {
@@ -29,7 +38,9 @@ const operation: Fields = {
 const compare: Fields = {
   result: field(1, ['EQUAL', 'GREATER', 'LESS', 'NOT_EQUAL']),
   target: field(2, ['VERSION', 'CREATE', 'MOD', 'VALUE']),
-  ...{ key: bytes(3), create_revision: int64(5), mod_revision: int64(6) },
+  key: bytes(3),
+  create_revision: int64(5),
+  mod_revision: int64(6),
 };
 const event: Fields = {
   type: field(1, ['PUT', 'DELETE']),
@@ -37,8 +48,11 @@ const event: Fields = {
   prev_kv: field(3, keyValue),
 };
 const member: Fields = {
-  ...{ ID: int64(1), name: text(2), isLearner: bool(5) },
-  ...{ peerURLs: list(3, 'string'), clientURLs: list(4, 'string') },
+  ID: int64(1),
+  name: text(2),
+  isLearner: bool(5),
+  peerURLs: list(3, 'string'),
+  clientURLs: list(4, 'string'),
 };
 const alarm = field(2, ['NONE', 'NOSPACE', 'CORRUPT']);
 const lease: Fields = { header: answered, ID: int64(2), TTL: int64(3) };
@@ -63,7 +77,8 @@ export const calls = {
     'KV/Txn',
     { compare: list(1, compare), success: list(2, operation) },
     {
-      ...{ header: answered, succeeded: bool(2) },
+      header: answered,
+      succeeded: bool(2),
       responses: list(3, { response_range: field(1, rangeAnswer) }),
     },
   ),
@@ -72,13 +87,22 @@ export const calls = {
     'Watch/Watch',
     {
       create_request: field(1, {
-        ...{ key: bytes(1), range_end: bytes(2), start_revision: int64(3) },
-        ...{ progress_notify: bool(4), prev_kv: bool(6), fragment: bool(8) },
+        key: bytes(1),
+        range_end: bytes(2),
+        start_revision: int64(3),
+        progress_notify: bool(4),
+        prev_kv: bool(6),
+        fragment: bool(8),
       }),
     },
     {
-      ...{ header: answered, created: bool(3), canceled: bool(4), compact_revision: int64(5) },
-      ...{ cancel_reason: text(6), fragment: bool(7), events: list(11, event) },
+      header: answered,
+      created: bool(3),
+      canceled: bool(4),
+      compact_revision: int64(5),
+      cancel_reason: text(6),
+      fragment: bool(7),
+      events: list(11, event),
     },
   ),
   grantLease: call('Lease/LeaseGrant', { TTL: int64(1), ID: int64(2) }, lease),
@@ -94,7 +118,10 @@ export const calls = {
   updateMember: call('Cluster/MemberUpdate', { ...byId, peerURLs: list(2, 'string') }, nothing),
   promoteMember: call('Cluster/MemberPromote', byId, nothing),
   status: call('Maintenance/Status', nothing, {
-    ...{ header: answered, version: text(2), dbSize: int64(3), leader: int64(4) },
+    header: answered,
+    version: text(2),
+    dbSize: int64(3),
+    leader: int64(4),
     dbSizeInUse: int64(9),
   }),
   defragment: call('Maintenance/Defragment', nothing, nothing),

@@ -62,7 +62,11 @@ class Keeper implements Component {
     this.#options = options;
     const { clock, random, log } = options;
     this.#loop = createLoop({
-      ...{ name: 'store/etcd-keeper', resyncMs: lookMs, clock, random, log },
+      name: 'store/etcd-keeper',
+      resyncMs: lookMs,
+      clock,
+      random,
+      log,
       run: (signal) => this.#pass(signal),
     });
   }
@@ -132,7 +136,10 @@ class Keeper implements Component {
       answer.status === 'fulfilled' ? [answer.value] : [],
     );
     return {
-      ...{ statuses, memberCount: members.length, alarms, nowMs },
+      statuses,
+      memberCount: members.length,
+      alarms,
+      nowMs,
       quotaBytes: this.#options.quotaBytes ?? quotaBytes,
       marks: this.#marks,
       compactedTo: this.#compactedTo,

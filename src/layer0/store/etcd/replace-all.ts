@@ -55,7 +55,8 @@ export async function replaceAll(
       'write beside',
       batch.map(({ key, text, lease }) => ({
         request_put: {
-          ...{ key: encode(space.data + key), value: encode(text) },
+          key: encode(space.data + key),
+          value: encode(text),
           ...(lease === undefined ? {} : { lease: leaseNumber(lease) }),
         },
       })),

@@ -107,7 +107,8 @@ async function verify(
   do {
     const page = { prefix: '', limit: 500, ...(after === undefined ? {} : { after }) };
     const answer = await client.call<RangeAnswer>(calls.range, rangeOf(space, page), {
-      ...{ what: 'read the copy of the store back', isRepeatable: true },
+      what: 'read the copy of the store back',
+      isRepeatable: true,
     });
     const texts = (answer.kvs ?? []).map((kv) => decodeEntryText(space, kv));
     for (const { key, text } of texts)

@@ -19,7 +19,9 @@ export interface MoveRecord {
 
 const space = keySpace(defaultPrefix);
 const absent = (name: string) => ({
-  ...{ key: encode(name), target: 'CREATE' as const, result: 'EQUAL' as const },
+  key: encode(name),
+  target: 'CREATE' as const,
+  result: 'EQUAL' as const,
   create_revision: '0',
 });
 
@@ -50,7 +52,9 @@ export async function decide(
   if (!kv || (JSON.parse(decode(kv.value)) as MoveRecord).token !== token) return false;
   const life: LifeRecord = { incarnation, clusterId: found.header.cluster_id, base };
   const isOurs = {
-    ...{ key, target: 'MOD' as const, result: 'EQUAL' as const },
+    key,
+    target: 'MOD' as const,
+    result: 'EQUAL' as const,
     mod_revision: kv.mod_revision,
   };
   const put = { key: encode(space.life), value: encode(JSON.stringify(life)) };

@@ -21,7 +21,10 @@ describe('a port is listened for', () => {
     const wanted = wantedTunnels(services(two), 'host-a');
     assert.deepEqual([...wanted.keys()], ['127.70.1.2:10001', '127.70.1.2:10002']);
     assert.deepEqual(wanted.get('127.70.1.2:10001'), {
-      ...{ address: '127.70.1.2', port: 10_001, host: 'host-b', handle: 'job-1' },
+      address: '127.70.1.2',
+      port: 10_001,
+      host: 'host-b',
+      handle: 'job-1',
     });
   });
 

@@ -55,7 +55,8 @@ function resultOf(image: Image, commands: CommandLines | undefined): BuildResult
   const processes: BuildResult['processes'] = {};
   for (const [type, line] of Object.entries(commands ?? {}))
     processes[type] = {
-      ...{ entrypoint: ['/bin/sh', '-c'], command: [line] },
+      entrypoint: ['/bin/sh', '-c'],
+      command: [line],
       ...(type === 'web' ? web : {}),
     };
   return {

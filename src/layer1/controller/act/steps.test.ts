@@ -24,7 +24,12 @@ test('a step on a view that others have changed since does nothing', async () =>
   const [formation] = observer.formations(id);
   assert.ok(formation);
   const contextWith = (fence: Compare) => ({
-    ...{ app, fence, store, observer, clock, random: deps.random },
+    app,
+    fence,
+    store,
+    observer,
+    clock,
+    random: deps.random,
     releases: new ReleaseCache(store),
     scheduler: createSchedulerClient({ store, clock }),
   });

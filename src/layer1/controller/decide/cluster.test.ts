@@ -23,9 +23,20 @@ function aHost(name: string, change: Partial<HostView> = {}): HostView {
 function aJob(change: Partial<Job> = {}): Job {
   const spec = { network: 'app' } as Job['spec'];
   return {
-    ...{ id: 'job-1', kind: 'service', app: 'app-1', appName: 'shop', release: 'rel-1' },
-    ...{ releaseVersion: 1, type: 'web', index: 1, spec, priority: 0, placement: 'spread' },
-    ...{ desired: 'up', createdAt: now, host: 'host-eins' },
+    id: 'job-1',
+    kind: 'service',
+    app: 'app-1',
+    appName: 'shop',
+    release: 'rel-1',
+    releaseVersion: 1,
+    type: 'web',
+    index: 1,
+    spec,
+    priority: 0,
+    placement: 'spread',
+    desired: 'up',
+    createdAt: now,
+    host: 'host-eins',
     ...change,
   } as Job;
 }
@@ -40,8 +51,14 @@ const healthy = (id: string): JobStatus => ({ jobId: id, isHealthy: true }) as J
 
 function look(change: Partial<ClusterSeen> = {}) {
   return viewCluster({
-    ...{ now, hosts: [aHost('eins')], reports: [aMember('eins')], silentFor: new Map() },
-    ...{ formations: [], jobs: [], certificates: [], status: healthy },
+    now,
+    hosts: [aHost('eins')],
+    reports: [aMember('eins')],
+    silentFor: new Map(),
+    formations: [],
+    jobs: [],
+    certificates: [],
+    status: healthy,
     ...change,
   });
 }
@@ -168,18 +185,23 @@ describe('the checks of machines', () => {
   test('find nothing where all is well, and nothing in what an older daemon does not say', () => {
     const disk = { freeBytes: 50e9, totalBytes: 100e9 };
     const well: HostReport = {
-      ...{ version: 'a', disk, engine: { isAnswering: true }, storeAnswer: { isAnswering: true } },
-      ...{ certificateEndsAt: now + 60 * day, failingLoops: [] },
+      version: 'a',
+      disk,
+      engine: { isAnswering: true },
+      storeAnswer: { isAnswering: true },
+      certificateEndsAt: now + 60 * day,
+      failingLoops: [],
     };
     assert.deepEqual(failed([aMember('eins', well), aMember('zwei', { version: 'a' })]), []);
   });
 
   test('name the machine, and say what to do', () => {
     const sick: HostReport = {
-      ...{ disk: { freeBytes: 1e6, totalBytes: 100e9 }, certificateEndsAt: now + 2 * day },
-      ...{ engine: { isAnswering: false, message: 'no answer within 2 s' } },
-      ...{ failingLoops: [{ name: 'network', message: 'no bridge' }] },
-      ...{ unknownContainers: { count: 3, names: ['gantry-shop-web-1'] } },
+      disk: { freeBytes: 1e6, totalBytes: 100e9 },
+      certificateEndsAt: now + 2 * day,
+      engine: { isAnswering: false, message: 'no answer within 2 s' },
+      failingLoops: [{ name: 'network', message: 'no bridge' }],
+      unknownContainers: { count: 3, names: ['gantry-shop-web-1'] },
     };
     const clock = { clockAheadMs: -300_000, roundTripMs: 4 };
     const found = failed([aMember('eins'), aMember('zwei', sick, clock)]);

@@ -60,7 +60,11 @@ function viewMachines(seen: ClusterSeen): MachineView[] {
   const reportOf = new Map(reports.map((report) => [report.hostId, report]));
   const listed = (hosts ?? []).map(
     ({ id, name, address, state, reason, version, jobs, drain }) => ({
-      ...{ id, name, address, state, jobs },
+      id,
+      name,
+      address,
+      state,
+      jobs,
       ...(drain === undefined ? {} : { isDrained: true }),
       ...(reason === undefined ? {} : { reason }),
       ...(version === undefined ? {} : { version }),
@@ -70,7 +74,10 @@ function viewMachines(seen: ClusterSeen): MachineView[] {
   const others = reports
     .filter(({ hostId }) => !known.has(hostId))
     .map(({ hostId, name, address, error }) => ({
-      ...{ id: hostId, name, address, state: error === undefined ? 'up' : 'silent' },
+      id: hostId,
+      name,
+      address,
+      state: error === undefined ? 'up' : 'silent',
       ...(error === undefined ? {} : { reason: error }),
     }));
   const clocks = clocksAhead(reports);

@@ -32,7 +32,10 @@ test('a port of the machine is in the spec of its type, after what PORT says, an
     { hostPort: 27_015, protocol: 'udp' },
   ];
   const release = {
-    ...{ id: 'rel-1', version: 1, imageId: 'sha256:a', sealedEnv: {} },
+    id: 'rel-1',
+    version: 1,
+    imageId: 'sha256:a',
+    sealedEnv: {},
     processes: { web: {}, worker: {} },
     placements: { web: { hostPorts }, worker: { hostPorts: [tcp(9002)] } },
   } as unknown as Release;

@@ -8,8 +8,15 @@ import { type Progress, progressLines } from './progress.ts';
 
 const deployment = { newRelease: 'rel-2', newVersion: 2, state: 'running' } as Deployment;
 const waiting: SeenJob = {
-  ...{ id: 'job-2', kind: 'service', release: 'rel-2', type: 'web', name: 'web.2' },
-  ...{ isWanted: true, state: 'pending', isHealthy: false, attempt: 1 },
+  id: 'job-2',
+  kind: 'service',
+  release: 'rel-2',
+  type: 'web',
+  name: 'web.2',
+  isWanted: true,
+  state: 'pending',
+  isHealthy: false,
+  attempt: 1,
   reason: 'port 9000/tcp is taken on h1',
 };
 const withJobs = (...jobs: SeenJob[]): Progress => ({ deployment, jobs, wanted: { web: 1 } });

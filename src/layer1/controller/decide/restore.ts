@@ -172,7 +172,9 @@ function inOrder(entries: readonly Kept[], fromBackup: ReadonlySet<string>): Rep
     );
   const orders = new Map(ordered.map(({ key }, index) => [key, index + 1]));
   return entries.map(({ key, value, lease }) => ({
-    ...{ key, value, order: orders.get(key) ?? 0 },
+    key,
+    value,
+    order: orders.get(key) ?? 0,
     ...(lease === undefined ? {} : { lease }),
   }));
 }

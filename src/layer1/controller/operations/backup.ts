@@ -27,8 +27,12 @@ export async function* backUp(context: Context): AsyncGenerator<string> {
   if (first.done) return;
   const { revision, incarnation } = first.value.revision;
   const header: BackupHeader = {
-    ...{ gantry: 'backup', format: backupFormat, ...(await identify(context)) },
-    ...{ incarnation, revision, createdAt: context.clock.now() },
+    gantry: 'backup',
+    format: backupFormat,
+    ...(await identify(context)),
+    incarnation,
+    revision,
+    createdAt: context.clock.now(),
   };
   async function* entries() {
     yield* withoutLease(first.value.entries);

@@ -16,7 +16,9 @@ const manifestDigest = 'sha256:32301bbf7ab013c9b5f88575e6a3919bd2af7310cc492f14c
 const types = 'application/vnd.oci.image';
 const configBlob = {
   created: '2026-11-21T10:51:07.094192919Z',
-  ...{ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [diffId] } },
+  architecture: 'amd64',
+  os: 'linux',
+  rootfs: { type: 'layers', diff_ids: [diffId] },
   config: { Env: ['SECRET='], Cmd: ['/hello'], Labels: { 'gantry.kind': 'intermediate' } },
 };
 /** Byte for byte, as its digest shows. */
@@ -28,7 +30,8 @@ const manifestBlob = JSON.stringify(
     layers: [
       {
         mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
-        ...{ digest: layerDigest, size: 104 },
+        digest: layerDigest,
+        size: 104,
       },
     ],
   },

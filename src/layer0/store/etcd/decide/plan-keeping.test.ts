@@ -15,8 +15,12 @@ import {
 
 const quotaBytes = 1_000 * 1024 * 1024;
 const aMember = (url: string, more: Partial<MemberStatus> = {}): MemberStatus => ({
-  ...{ url, memberId: url, version: '3.5.16', isLeader: false },
-  ...{ dbBytes: worthBytes, usedBytes: worthBytes },
+  url,
+  memberId: url,
+  version: '3.5.16',
+  isLeader: false,
+  dbBytes: worthBytes,
+  usedBytes: worthBytes,
   ...more,
 });
 const aCluster = (more: Partial<ClusterSeen> = {}): ClusterSeen => {

@@ -61,7 +61,9 @@ function translateCompare(space: KeySpace, compare: Compare, seen: Seen): EtcdCo
   }
   if ('createRevision' in compare)
     return {
-      ...{ key, target: 'CREATE', result: 'EQUAL' },
+      key,
+      target: 'CREATE',
+      result: 'EQUAL',
       create_revision: numberOf(space, compare.createRevision),
     };
   const modRevision =
