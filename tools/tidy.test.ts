@@ -74,6 +74,13 @@ test('the compiler is not silenced', () => {
   });
 });
 
+test('what is spread into an object is not written there', () => {
+  assertRule('spread-literal', {
+    breaks: ['const a = { ...' + '{ b, c }, d };'],
+    keeps: ['const a = { b, c, d };', 'const a = { ...b, ...(c ? { d } : {}) };'],
+  });
+});
+
 test('the line of a broken rule is named', () => {
   assert.match(problemsOf('unfinished', `// head\n\n// ${todo}`)[0] ?? '', /^line 3: /);
 });

@@ -71,6 +71,10 @@ export const rules: Rule[] = [
       ),
   },
   {
+    name: 'spread-literal',
+    check: (file) => matches(file, /\.\.\.\{/, 'its properties stand there without it'),
+  },
+  {
     name: 'escape-hatch',
     check: (file) =>
       matches(file, /@ts-(?:ignore|nocheck|expect-error)/, 'the types are mended instead'),
@@ -158,7 +162,8 @@ function findAll(): Finding[] {
   const documents = listFiles('*.md').flatMap((path) => {
     const text = readFileSync(join(root, path), 'utf8');
     return documentRules.map(({ name, check }) => ({
-      ...{ rule: name, path },
+      rule: name,
+      path,
       problems: check({ path, text }),
     }));
   });
@@ -167,6 +172,8 @@ function findAll(): Finding[] {
 
 /** The named ones, or all. */
 function wrapDocuments(names: readonly string[]): void {
+  const others = names.filter((path) => !path.endsWith('.md'));
+  if (others.length > 0) throw new Error(`only documents (.md) are wrapped: ${others.join(', ')}`);
   for (const path of names.length > 0 ? names : listFiles('*.md')) {
     const text = readFileSync(join(root, path), 'utf8');
     const wrapped = wrapDocument(text, maxColumns);
