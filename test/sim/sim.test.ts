@@ -9,7 +9,7 @@ import { simulate } from './simulation.ts';
 
 const seeds = 1000;
 /** Seeds that may be tried until the lack of a guard shows. */
-const guardSeeds = 200;
+const guardSeeds = 1000;
 
 test('a thousand seeds break no invariant, and everything settles once the faults are over', async () => {
   const failures: string[] = [];
@@ -44,7 +44,7 @@ test('without the claims in its compares, an answer that is lost makes a schedul
   // An answer must be lost while the news of the commit is late: rare, so the search begins where it is known to be near.
   const message = await failureWithout(
     { compares: ({ key }) => key.startsWith('scheduler/claims/') },
-    230,
+    430,
   );
   assert.match(message ?? 'nothing failed', /are asked for|given twice|was stopped although/);
 });
