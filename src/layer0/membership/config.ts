@@ -34,3 +34,5 @@ export const resyncMs = 60_000;
 export const handshakeTimeoutMs = 5_000;
 /** Connections of machines without a certificate at one time. */
 export const maxStrangers = 32;
+/** Connections of a machine that was removed end after this long: one may carry the answer to its own removal. */
+export const lastWordsMs = 1_000;

@@ -113,6 +113,7 @@ class StoredMembership implements Membership {
     this.#door = new PeerDoor({
       ...servers,
       isMember: (hostId) => peers.get(hostId) !== undefined,
+      clock,
       log,
     });
     this.#loop = createLoop({

@@ -5,8 +5,9 @@ import { constants } from 'node:crypto';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
-import { handshakeTimeoutMs, maxStrangers } from './config.ts';
+import { handshakeTimeoutMs, lastWordsMs, maxStrangers } from './config.ts';
 import { membershipErrors } from './errors.ts';
 import { hostIdOf, type Identity } from './identity.ts';
 
@@ -16,6 +17,7 @@ export interface PeerDoorDeps {
   /** What a machine without a certificate may ask. */
   strangers: HttpServer;
   isMember(hostId: string): boolean;
+  clock: Clock;
   log: Log;
 }
 
@@ -31,6 +33,8 @@ export class PeerDoor {
   });
   #server: Server | undefined;
   readonly #sockets = new Map<TLSSocket, string | undefined>();
+  /** Of those who are members no longer. */
+  readonly #leaving = new WeakSet<TLSSocket>();
 
   constructor(deps: PeerDoorDeps) {
     this.#deps = deps;
@@ -75,11 +79,19 @@ export class PeerDoor {
     return this.#sockets.get(socket as TLSSocket);
   }
 
-  /** Ends the connections of those who are members no longer. */
+  /**
+   * Ends the connections of those who are members no longer, a moment later: the answer to a machine that took itself out is on
+   * its way over one of them.
+   */
   recheck(): void {
-    for (const [socket, hostId] of this.#sockets)
-      if (hostId !== undefined && !this.#deps.isMember(hostId))
-        this.#refuse(socket, `${hostId} is not a member`);
+    const { isMember, clock } = this.#deps;
+    for (const [socket, hostId] of this.#sockets) {
+      if (hostId === undefined || isMember(hostId) || this.#leaving.has(socket)) continue;
+      this.#leaving.add(socket);
+      clock.timer(lastWordsMs, () => {
+        if (!socket.destroyed) this.#refuse(socket, `${hostId} is not a member`);
+      });
+    }
   }
 
   async close(): Promise<void> {
