@@ -20,7 +20,7 @@ import {
 } from './act/authority.ts';
 import { removeMember } from './act/remove-member.ts';
 import type { MembershipClient } from './client.ts';
-import { keepRemovedMs, keepTokenMs, maxTokens, resyncMs, tokenTtlMs } from './config.ts';
+import { lastWordsMs, maxTokens, resyncMs, tokenTtlMs } from './config.ts';
 import { planMembership, type Step } from './decide/plan.ts';
 import { formatToken, refusalOf } from './decide/token.ts';
 import { membershipErrors } from './errors.ts';
@@ -262,10 +262,13 @@ class StoredMembership implements Membership {
     const mirror = this.#mirror;
     if (!mirror) return;
     await mirror.synced;
-    for (const step of planMembership(this.#see(mirror), { keepTokenMs, keepRemovedMs }))
-      await this.#act(step);
-    await this.#deps.peers.update(this.#members(mirror));
+    const { peers, clock } = this.#deps;
+    for (const step of planMembership(this.#see(mirror))) await this.#act(step);
+    const before = peers.list().length;
+    await peers.update(this.#members(mirror));
     this.#door.recheck();
+    // The door may have stayed open for who left.
+    if (peers.list().length < before) clock.timer(lastWordsMs, () => this.#loop.trigger());
   }
 
   #see(mirror: Mirror<unknown>) {

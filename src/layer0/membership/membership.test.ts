@@ -92,6 +92,13 @@ class Machine {
   async token(): Promise<string> {
     return (await this.membership.createToken()).token;
   }
+
+  /** And until all that comes of it at once has come. */
+  async untilRemoved(hostId: string): Promise<void> {
+    await this.membership.remove(hostId);
+    await until(async () => this.peers.get(hostId) === undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 let machine: Machine;
@@ -274,11 +281,7 @@ describe('the peer door', () => {
     // Somebody is expected, else the one machine that is left would listen to nobody.
     await machine.token();
     const client = peers.client('host-first');
-    machine.held = async () => {
-      await machine.membership.remove(answer.hostId);
-      await until(async () => machine.peers.get(answer.hostId) === undefined);
-      await new Promise((resolve) => setImmediate(resolve));
-    };
+    machine.held = () => machine.untilRemoved(answer.hostId);
     await client.json('GET', '/held');
     await until(async () => {
       await machine.clock.advance(lastWordsMs);
@@ -288,6 +291,14 @@ describe('the peer door', () => {
       );
       return error?.code === 'membership.removed';
     });
+  });
+
+  test('answers the last one that takes itself out, then listens to nobody', async () => {
+    const { peers, answer } = await joined(await machine.token());
+    machine.held = () => machine.untilRemoved(answer.hostId);
+    await peers.client('host-first').json('GET', '/held');
+    await machine.clock.advance(lastWordsMs);
+    await until(async () => !(await isReachable(machine.port)));
   });
 
   test('refuses a certificate of another authority that names a member', async () => {

@@ -1,5 +1,6 @@
 // What membership should do next, from what it sees.
 
+import { keepRemovedMs, keepTokenMs, lastWordsMs } from '../config.ts';
 import type { Member, Removed, TokenRecord } from '../wire.ts';
 
 export interface Seen {
@@ -21,10 +22,7 @@ export type Step =
   | { kind: 'forget-token'; hash: string }
   | { kind: 'forget-removed'; host: string };
 
-export function planMembership(
-  seen: Seen,
-  { keepTokenMs, keepRemovedMs }: { keepTokenMs: number; keepRemovedMs: number },
-): Step[] {
+export function planMembership(seen: Seen): Step[] {
   const me = seen.members.get(seen.self.hostId);
   // Nobody has joined yet, or this machine was removed: it runs what it runs, and speaks to nobody.
   if (!me) return seen.isDoorOpen ? [{ kind: 'close-door' }] : [];
@@ -51,12 +49,13 @@ function correction({ self }: Seen, me: Member): Step[] {
   return isRight ? [] : [{ kind: 'correct-self', member }];
 }
 
-/** Alone, and with nobody expected, a machine listens to no other. */
-function door({ members, tokens, now, isDoorOpen }: Seen): Step[] {
+/** Alone, and with nobody expected or just leaving, a machine listens to no other. */
+function door({ members, tokens, removed, now, isDoorOpen }: Seen): Step[] {
   const isExpecting = [...tokens.values()].some(
     ({ usedBy, expiresAt }) => usedBy === undefined && expiresAt > now,
   );
-  const isWanted = members.size > 1 || isExpecting;
+  const isLeaving = [...removed.values()].some(({ at }) => at + lastWordsMs > now);
+  const isWanted = members.size > 1 || isExpecting || (isLeaving && isDoorOpen);
   if (isWanted === isDoorOpen) return [];
   return [{ kind: isWanted ? 'open-door' : 'close-door' }];
 }
