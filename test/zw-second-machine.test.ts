@@ -1,12 +1,14 @@
-// Does a second, bare machine join by one command, and are the two one platform then? It stays for the files after this one.
+// Does a second, bare machine join by one command, and are the two one platform then? Can it leave by one, and join again? It stays
+// for the files after this one.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { HostView, JobView } from '#layer1/controller/client';
-import { Bed, untilServes } from './cluster/bed.ts';
+import { Bed, gantryAt, untilServes } from './cluster/bed.ts';
 import type { Machine } from './cluster/machine.ts';
 import { checkout, Platform } from './cluster/platform.ts';
 import { waitFor } from './cluster/wait.ts';
+import { startLoad } from './load/client.ts';
 
 const platform = Platform.connect();
 const { machine: first } = platform;
@@ -115,5 +117,42 @@ describe('a second machine', () => {
     const container = `docker exec $(docker ps -q --filter label=gantry.app-name=${app} | head -1)`;
     const dial = `node -e "require('net').connect(7443,'${first.address}').on('connect',()=>console.log('in')).on('error',()=>console.log('refused'))"`;
     assert.equal((await first.must(`${container} ${dial}`)).trim(), 'refused');
+  });
+
+  test('leaves by one command and loses no request, keeps nothing, and can join again', async (t) => {
+    const { hostId } = JSON.parse(await second.must('cat /var/lib/gantry/host.json'));
+    const load = startLoad({
+      address: first.address,
+      port: 80,
+      host: `${app}.gantry.localhost`,
+      mode: 'close',
+      clients: 2,
+      pauseMs: 20,
+    });
+    const left = await gantryAt(second)('host leave');
+    assert.equal(left.code, 0, left.stdout + left.stderr);
+    assert.match(left.stdout, /is no machine of this cluster any more/);
+    const jobs = await platform.gantryJson<JobView[]>('ps', '-a', app);
+    const running = jobs.filter(({ state }) => state === 'up');
+    assert.deepEqual([running.length, new Set(running.map(({ host }) => host)).size], [4, 1]);
+    const { requests, failed, examples } = await load.stop();
+    assert.equal(failed, 0, examples.join('\n'));
+    t.diagnostic(`${requests} requests, 0 failed`);
+
+    await second.must(`cd ${checkout} && script/down --yes`);
+    const look = `docker ps -aq; ip -o link | grep -E 'vxlan|[0-9]: g[a-z]' | grep -v eth0
+      iptables-save | grep -i gantry; ls -d /var/lib/gantry /run/gantry 2>/dev/null`;
+    assert.equal((await second.sh(look)).stdout, '');
+
+    const token = (await platform.gantry('host', 'join-token')).trim();
+    const joined = await join(token);
+    assert.equal(joined.code, 0, joined.stdout + joined.stderr);
+    await untilServes(second);
+    const hosts = await platform.gantryJson<HostView[]>('host', 'list');
+    assert.deepEqual(
+      hosts.map(({ state }) => state),
+      ['up', 'up'],
+    );
+    assert.ok(!hosts.some(({ id }) => id === hostId));
   });
 });

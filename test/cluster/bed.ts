@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostView } from '#layer1/controller/client';
-import { Machine, machinesFolder } from './machine.ts';
+import { Machine, machinesFolder, type Output } from './machine.ts';
 import { checkout, Platform, theMachine } from './platform.ts';
 import { waitFor } from './wait.ts';
 
@@ -84,6 +84,18 @@ export class Bed {
     };
     await waitFor('every machine to be up', areUp, { timeoutMs, everyMs: 200, seen: () => seen });
   }
+}
+
+/** `gantry` on a machine that is not the first one, at its own router, with the first one's token. */
+export function gantryAt(machine: Machine): (command: string) => Promise<Output> {
+  const path = join(theMachine().root, 'root/.config/gantry/config.json');
+  const { current, clusters } = JSON.parse(readFileSync(path, 'utf8')) as {
+    current: string;
+    clusters: Record<string, { token: string }>;
+  };
+  const token = clusters[current]?.token ?? '';
+  const env = { GANTRY_URL: 'http://api.gantry.localhost', GANTRY_TOKEN: token };
+  return (command) => machine.sh(`gantry ${command}`, { env });
 }
 
 /** Joins by the one command that a person would type, and waits until it runs what every machine runs. */
