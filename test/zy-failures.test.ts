@@ -5,6 +5,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import {
   fillsDisk,
   hangsEngine,
+  hasWrongClock,
   losesAll,
   losesDaemon,
   losesLink,
@@ -48,6 +49,9 @@ describe('three machines', () => {
 
   test('the one with the store without power: nothing is decided, all runs and is routed to', () =>
     losesStoreHost(trial));
+
+  test('one whose clock is 5 minutes ahead is named, and works like every other', () =>
+    hasWrongClock(trial, machine(1), 300));
 
   test('all without power, and one late: everything is back without a person, 3 times of 3', async () => {
     await losesAll(trial, [machine(0), machine(1), machine(2)]);

@@ -58,6 +58,7 @@ export class Trial {
       if (!machine.isOn) await machine.boot();
       await machine.thaw();
       await machine.freeDisk();
+      await machine.mendClock();
     }
     for (const one of this.bed.machines)
       for (const other of this.others(one)) {
@@ -182,12 +183,16 @@ export async function losesMachine(
   trial.assertNoneFailed(survivors, beganMs + boundMs);
 }
 
-/** The machine with the embedded store loses its power: nothing is decided, all that runs elsewhere runs on and is routed to. */
-export async function losesStoreHost(trial: Trial): Promise<void> {
-  const survivors = trial.others(trial.first);
+/**
+ * The machine with the embedded store loses its power, alone or with another one: nothing is decided, all that runs on the machines
+ * that are left runs on and is routed to.
+ */
+export async function losesStoreHost(trial: Trial, also: readonly Machine[] = []): Promise<void> {
+  const lost = [trial.first, ...also];
+  const survivors = trial.bed.machines.filter((machine) => !lost.includes(machine));
   const before = await trial.containersOn(survivors);
   const beganMs = performance.now();
-  await trial.first.powerOff();
+  await Promise.all(lost.map((machine) => machine.powerOff()));
   try {
     await during(longAwayMs);
     assert.deepEqual(await trial.containersOn(survivors), before);
@@ -200,7 +205,7 @@ export async function losesStoreHost(trial: Trial): Promise<void> {
     await waitFor('what ended to be started again without a store', isBack);
     trial.assertNoneFailed(survivors, killedMs + boundMs);
   } finally {
-    await trial.first.boot();
+    await Promise.all(lost.map((machine) => machine.boot()));
   }
   await trial.untilSettled();
   const now = await trial.containersOn(survivors);
@@ -314,6 +319,37 @@ export async function hangsEngine(trial: Trial, victim: Machine): Promise<void> 
     mend: () => victim.thaw(),
     says: /engine|Docker/,
   });
+}
+
+/** A machine whose clock is wrong: it is said, what runs there runs on, and what is wanted of it is done like everywhere. */
+export async function hasWrongClock(trial: Trial, victim: Machine, seconds: number): Promise<void> {
+  const beganMs = performance.now();
+  let killedMs = beganMs;
+  await victim.setClock(seconds);
+  try {
+    // To the nearest ten seconds.
+    const about = `${Math.abs(seconds) / 10 - 1}\\d|${Math.abs(seconds) / 10}\\d`;
+    const says = new RegExp(`its clock is (${about})\\.\\d s ${seconds > 0 ? 'ahead' : 'behind'}`);
+    await untilDoctorSays(trial, victim, says);
+    // Its daemon was started anew with that clock, which may take longer than its lease where all is busy.
+    await trial.untilSettled();
+    const before = await trial.places();
+    await during(longAwayMs);
+    assert.deepEqual(await trial.places(), before);
+    trial.assertNoneFailed(trial.bed.machines, beganMs);
+    const { id } = await trial.app.setEnv('CLOCK', String(seconds));
+    const { state, reason } = await trial.app.untilEnded(id);
+    assert.equal(state, 'complete', reason);
+    trial.assertNoneFailed(trial.bed.machines, beganMs);
+    const [container] = await trial.containers(victim);
+    await victim.must(`docker kill ${container}`);
+    killedMs = performance.now();
+    await trial.untilSettled();
+  } finally {
+    await victim.mendClock();
+  }
+  await trial.untilSettled();
+  trial.assertNoneFailed(trial.bed.machines, killedMs + boundMs);
 }
 
 interface Ailment {

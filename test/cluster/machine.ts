@@ -19,6 +19,9 @@ const bridge = `${prefix}br`;
 const drainMs = 500;
 /** Takes all that is left of a disk. */
 const filler = '/var/filler';
+/** What makes a clock wrong, and what it takes the place of in the container. */
+const fakeClock = '/usr/lib/*/faketime/libfaketimeMT.so.1';
+const allocator = '/var/tmp/allocator.so';
 /** Where machines are kept, of this checkout and of others. */
 export const machinesFolder = '/var/lib/gantry-test';
 /** 10.99.<n>.0/24, n from the path, so that two checkouts do not meet. */
@@ -239,6 +242,33 @@ export class Machine {
   /** Everything that is frozen on this machine goes on. */
   async thaw(): Promise<void> {
     await this.must(`ps -eo pid=,stat= | awk '$2 ~ /^T/ { print $1 }' | xargs -r kill -CONT`);
+  }
+
+  /**
+   * The clock of `gantry-host` is so far ahead (behind, when negative) from its restart on. The kernel has one clock for all
+   * machines of a test, so that only this process sees another time: the library that it loads first is put in the place of its
+   * allocator, with which it cannot live. A program that does not ask the C library for the time, like the engine, has the right one.
+   */
+  async setClock(seconds: number): Promise<void> {
+    const offset = `${seconds < 0 ? '' : '+'}${seconds}`;
+    await this.must(`set -e
+      [ -e ${fakeClock} ] || (apt-get update; apt-get install -y --no-install-recommends libfaketime) >/dev/null
+      at=$(docker exec gantry-host sh -c 'echo /usr/lib/*/libjemalloc.so.2')
+      [ -e ${allocator} ] || docker cp gantry-host:$at ${allocator}
+      echo '${offset}' >/var/tmp/faketimerc
+      docker cp -L ${fakeClock} gantry-host:$at
+      docker cp /var/tmp/faketimerc gantry-host:/etc/faketimerc
+      echo $at >${allocator}.path
+      docker restart gantry-host >/dev/null`);
+  }
+
+  /** Its clock is right again. */
+  async mendClock(): Promise<void> {
+    await this.must(`set -e
+      [ -e ${allocator}.path ] || exit 0
+      docker cp ${allocator} gantry-host:$(cat ${allocator}.path)
+      docker restart gantry-host >/dev/null
+      rm ${allocator} ${allocator}.path`);
   }
 
   /** Not one byte is left, not even for root. Only a machine with a disk of its own can. */

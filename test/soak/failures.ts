@@ -1,7 +1,9 @@
-// Machines that lose their power, their cable, the link to one other or their daemon, at random, under traffic: 30 rounds.
+// Machines that lose their power, their cable, the link to one other or their daemon, or whose clock is wrong, at random, under
+// traffic: 30 rounds.
 
 import type { Random } from '#core/random';
 import {
+  hasWrongClock,
   losesDaemon,
   losesLink,
   losesMachine,
@@ -23,7 +25,10 @@ function choose(random: Random): Round {
     { name: 'power', play: (trial) => losesMachine(trial, further(trial), 'power') },
     { name: 'cable', play: (trial) => losesMachine(trial, further(trial), 'cable') },
     { name: 'daemon', play: (trial) => losesDaemon(trial, any(trial)) },
-    { name: 'store host', play: losesStoreHost },
+    { name: 'store host', play: (trial) => losesStoreHost(trial) },
+    { name: 'store host and another', play: (trial) => losesStoreHost(trial, [further(trial)]) },
+    { name: 'clock ahead', play: (trial) => hasWrongClock(trial, any(trial), 300) },
+    { name: 'clock behind', play: (trial) => hasWrongClock(trial, any(trial), -300) },
     { name: "store host's cable", play: losesStoreHostCable },
     {
       name: 'link',
