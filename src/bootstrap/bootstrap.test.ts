@@ -12,8 +12,9 @@ import type { Route } from '#layer1/router/wire';
 import { run } from './command.ts';
 import { dnsPlan, hostPlan } from './containers.ts';
 import { missingRoutes, type SeenRoutes } from './domain.ts';
+import { aMachine } from './fake.ts';
 import { planInstall, type Seen, specsOf } from './install.ts';
-import { chooseMachine, type Machine, readMachine, writeMachine } from './machine-file.ts';
+import { chooseMachine, readMachine, writeMachine } from './machine-file.ts';
 import { parseDown, parseUp } from './options.ts';
 import { mergeSettings } from './settings.ts';
 import { hashOf } from './source-hash.ts';
@@ -21,19 +22,7 @@ import { systemAppId, systemProcesses } from './system-app.ts';
 import { ensureCliConfig, forgetMachine, installCommand, removeCommand } from './user.ts';
 import { waitForDeployment } from './wait.ts';
 
-const machine: Machine = {
-  clusterId: 'cluster-1',
-  hostId: 'host-1',
-  name: 'h1',
-  address: '192.0.2.1',
-  home: '/var/lib/gantry',
-  domain: 'gantry.localhost',
-  isTls: false,
-  httpPort: 80,
-  httpsPort: 443,
-  engineFolder: '/run',
-  engineSocket: 'docker.sock',
-};
+const machine = aMachine();
 
 function processes(image = 'sha256:one') {
   const context = { machine, image, stackImage: 'sha256:stack', engineDataRoot: '/var/lib/docker' };

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { membershipFolder } from '#layer0/membership/index';
+import { aMachine } from './fake.ts';
 import { takeLead } from './lead.ts';
 import { type Machine, readMachine, writeMachine } from './machine-file.ts';
 import { parseUp } from './options.ts';
@@ -16,20 +17,7 @@ let machine: Machine;
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'gantry-lead-'));
-  machine = {
-    clusterId: 'cluster-1',
-    hostId: 'host-b',
-    name: 'zwei',
-    address: '10.0.0.2',
-    home,
-    domain: 'gantry.localhost',
-    isTls: false,
-    httpPort: 80,
-    httpsPort: 443,
-    engineFolder: '/run',
-    engineSocket: 'docker.sock',
-    storeHost: 'host-a',
-  };
+  machine = aMachine({ hostId: 'host-b', name: 'zwei', home, storeHost: 'host-a' });
   await writeMachine(machine);
   await mkdir(membershipFolder(home), { recursive: true });
 });

@@ -16,6 +16,7 @@ import {
 import type { Store } from '#layer0/store/client';
 import type { BuildOutput } from '#layer1/builder/wire';
 import type { BuilderPort, HostPort, LogsPort } from './context.ts';
+import type { SeenJob } from './decide/app-view.ts';
 
 /** What the process of an image does once it is started. */
 export type Behaviour =
@@ -274,3 +275,19 @@ export function createFakeBuilder(processes = { web: {} }): BuilderPort & { erro
 export const emptyLogs: LogsPort = {
   async *read() {},
 };
+
+/** A job as the leader sees it: up and healthy, it is not said since when. */
+export function aSeenJob(change: Partial<SeenJob> = {}): SeenJob {
+  return {
+    id: 'job-1',
+    kind: 'service',
+    release: 'rel-1',
+    type: 'web',
+    name: 'web.1',
+    isWanted: true,
+    state: 'up',
+    isHealthy: true,
+    attempt: 1,
+    ...change,
+  };
+}

@@ -4,22 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeClock } from '#core/fake-clock';
 import type { SeenJob } from './decide/app-view.ts';
+import { aSeenJob as aJob } from './fake.ts';
 import { Steadiness } from './steadiness.ts';
-
-function aJob(change: Partial<SeenJob> = {}): SeenJob {
-  return {
-    id: 'job-1',
-    kind: 'service',
-    release: 'rel-1',
-    type: 'web',
-    name: 'web.1',
-    isWanted: true,
-    state: 'up',
-    isHealthy: true,
-    attempt: 1,
-    ...change,
-  };
-}
 
 function aLeader() {
   const clock = new FakeClock();

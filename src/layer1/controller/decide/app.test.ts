@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { aSeenJob } from '../fake.ts';
 import type { App, Deployment } from '../wire.ts';
 import { decideApp } from './app.ts';
 import type { AppView, ReleaseShape, SeenFormation, SeenJob } from './app-view.ts';
@@ -60,20 +61,7 @@ function ranked(version: number, priority: number): SeenFormation {
 }
 
 function aJob(change: Partial<SeenJob> = {}): SeenJob {
-  return {
-    id: 'job-1',
-    kind: 'service',
-    release: 'rel-1',
-    type: 'web',
-    name: 'web.1',
-    isWanted: true,
-    state: 'up',
-    isHealthy: true,
-    attempt: 1,
-    startedAt: 0,
-    healthyForMs: 60_000,
-    ...change,
-  };
+  return aSeenJob({ startedAt: 0, healthyForMs: 60_000, ...change });
 }
 
 function aView(change: Partial<AppView> = {}): AppView {
