@@ -3,15 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CollectInput, imagesToCollect } from './decide/collect.ts';
+import { anImage } from './fake.ts';
 import { importMarks, pulledName } from './imported.ts';
 import type { Image } from './wire.ts';
 
 const nowMs = 1_000_000;
 
-function anImage(image: Partial<Image>): Image {
-  const shape = { tags: [], sizeBytes: 1, command: [], entrypoint: [], exposedPorts: [] };
-  const made = { createdAt: 0, user: '', workingDir: '', labels: { 'gantry.app': 'app-1' } };
-  return { id: 'sha256:a', ...shape, ...made, ...image };
+function anImageOfApp(change: Partial<Image>): Image {
+  return anImage({ labels: { 'gantry.app': 'app-1' }, ...change });
 }
 
 function collected(images: Image[], input: Partial<CollectInput> = {}): string[] {
@@ -21,26 +20,26 @@ function collected(images: Image[], input: Partial<CollectInput> = {}): string[]
 }
 
 test('an old image of an app that nothing names may go', () => {
-  assert.deepEqual(collected([anImage({})]), ['sha256:a']);
+  assert.deepEqual(collected([anImageOfApp({})]), ['sha256:a']);
 });
 
 test('an image that is named stays', () => {
-  assert.deepEqual(collected([anImage({})], { keep: new Set(['sha256:a']) }), []);
+  assert.deepEqual(collected([anImageOfApp({})], { keep: new Set(['sha256:a']) }), []);
 });
 
 test('an image without our label stays, whatever its age', () => {
-  assert.deepEqual(collected([anImage({ labels: {} })]), []);
-  assert.deepEqual(collected([anImage({ labels: { maintainer: 'someone' } })]), []);
+  assert.deepEqual(collected([anImageOfApp({ labels: {} })]), []);
+  assert.deepEqual(collected([anImageOfApp({ labels: { maintainer: 'someone' } })]), []);
 });
 
 test('base and system images stay: the installation made them', () => {
-  assert.deepEqual(collected([anImage({ labels: { 'gantry.kind': 'stack' } })]), []);
-  assert.deepEqual(collected([anImage({ labels: { 'gantry.kind': 'system' } })]), []);
+  assert.deepEqual(collected([anImageOfApp({ labels: { 'gantry.kind': 'stack' } })]), []);
+  assert.deepEqual(collected([anImageOfApp({ labels: { 'gantry.kind': 'system' } })]), []);
 });
 
 test('system images of versions before the last one may go, what is built on one may not', () => {
   const system = (version: number, rest: Partial<Image> = {}) =>
-    anImage({
+    anImageOfApp({
       id: `sha256:${version}`,
       labels: { 'gantry.kind': 'system' },
       createdAt: version,
@@ -61,18 +60,18 @@ test('system images of versions before the last one may go, what is built on one
 
 test('what a crashed commit left behind may go', () => {
   const labels = { 'gantry.kind': 'intermediate' };
-  assert.deepEqual(collected([anImage({ labels })]), ['sha256:a']);
+  assert.deepEqual(collected([anImageOfApp({ labels })]), ['sha256:a']);
 });
 
 test('what a build left on its way may go, unless somebody has named it too', () => {
   const left = { labels: {}, tags: ['gantry/unfinished:bld-1-0'] };
-  assert.deepEqual(collected([anImage(left)]), ['sha256:a']);
-  assert.deepEqual(collected([anImage({ ...left, tags: [...left.tags, 'mine:1'] })]), []);
-  assert.deepEqual(collected([anImage({ labels: {}, tags: [] })]), []);
+  assert.deepEqual(collected([anImageOfApp(left)]), ['sha256:a']);
+  assert.deepEqual(collected([anImageOfApp({ ...left, tags: [...left.tags, 'mine:1'] })]), []);
+  assert.deepEqual(collected([anImageOfApp({ labels: {}, tags: [] })]), []);
 });
 
 test('an imported image may go while it has no name but those it came with', () => {
-  const image = anImage({ labels: {}, tags: ['shop:1', 'shop:2'] });
+  const image = anImageOfApp({ labels: {}, tags: ['shop:1', 'shop:2'] });
   const imported = { ...image, tags: [...image.tags, ...importMarks(image, undefined)] };
   assert.deepEqual(collected([imported]), ['sha256:a']);
   assert.deepEqual(collected([imported], { keep: new Set(['sha256:a']) }), []);
@@ -83,7 +82,7 @@ test('an imported image may go while it has no name but those it came with', () 
 });
 
 test('an imported image that has no name at all may go too', () => {
-  const image = anImage({ labels: {} });
+  const image = anImageOfApp({ labels: {} });
   const marks = importMarks(image, undefined);
   assert.equal(marks.length, 1);
   assert.deepEqual(collected([{ ...image, tags: marks }]), ['sha256:a']);
@@ -91,12 +90,12 @@ test('an imported image that has no name at all may go too', () => {
 
 test('an image that has just arrived stays, whatever its own date', () => {
   const seen = (agoMs: number) => ({ firstSeenMs: new Map([['sha256:a', nowMs - agoMs]]) });
-  assert.deepEqual(collected([anImage({})], seen(999)), []);
-  assert.deepEqual(collected([anImage({})], seen(1000)), ['sha256:a']);
-  assert.deepEqual(collected([anImage({})], { firstSeenMs: new Map() }), []);
+  assert.deepEqual(collected([anImageOfApp({})], seen(999)), []);
+  assert.deepEqual(collected([anImageOfApp({})], seen(1000)), ['sha256:a']);
+  assert.deepEqual(collected([anImageOfApp({})], { firstSeenMs: new Map() }), []);
 });
 
 test('the oldest go first', () => {
-  const images = [anImage({ id: 'sha256:b', createdAt: 2 }), anImage({ createdAt: 1 })];
+  const images = [anImageOfApp({ id: 'sha256:b', createdAt: 2 }), anImageOfApp({ createdAt: 1 })];
   assert.deepEqual(collected(images), ['sha256:a', 'sha256:b']);
 });

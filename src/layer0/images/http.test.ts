@@ -11,22 +11,12 @@ import { createHttpClient, type HttpClient } from '#core/http-client';
 import { createHttpServer, type HttpServer, listenTcp } from '#core/http-server';
 import { silentLog } from '#core/log';
 import { imageErrors } from './errors.ts';
+import { anImage } from './fake.ts';
 import { registerImageRoutes } from './http.ts';
 import { createImages, type Images } from './index.ts';
 import type { BuildOptions, Image } from './wire.ts';
 
-const image: Image = {
-  id: 'sha256:a',
-  tags: ['shop:1'],
-  sizeBytes: 1,
-  createdAt: 1,
-  command: [],
-  entrypoint: [],
-  exposedPorts: [],
-  user: '',
-  workingDir: '',
-  labels: {},
-};
+const image = anImage({ tags: ['shop:1'], createdAt: 1 });
 const options: BuildOptions = {
   dockerfile: 'Dockerfile',
   tag: 'shop:1',

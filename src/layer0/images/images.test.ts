@@ -7,6 +7,7 @@ import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { createAdmission } from './admission.ts';
 import type { BuildOutput, ImageEngine } from './client.ts';
+import { anImage } from './fake.ts';
 import { importMarks, isImportedOnly } from './imported.ts';
 import { createImages, importsAtOnce } from './index.ts';
 import { parseReference } from './reference.ts';
@@ -94,15 +95,16 @@ function anEngine(images: Image[]) {
   return { engine, removed };
 }
 
-function anImage(id: string, createdAt: number): Image {
-  const shape = { tags: [], sizeBytes: 1, command: [], entrypoint: [], exposedPorts: [] };
-  return { id, ...shape, createdAt, user: '', workingDir: '', labels: { 'gantry.app': 'a' } };
+function anImageOfApp(id: string, createdAt: number): Image {
+  return anImage({ id, createdAt, labels: { 'gantry.app': 'a' } });
 }
 
 describe('the collector', () => {
   test('goes on past an image that is used and one that cannot be removed', async () => {
     const clock = new FakeClock();
-    const images = ['broken', 'used', 'free', 'kept', 'placed'].map((id, age) => anImage(id, age));
+    const images = ['broken', 'used', 'free', 'kept', 'placed'].map((id, age) =>
+      anImageOfApp(id, age),
+    );
     const { engine, removed } = anEngine(images);
     const isInUse = (id: string) => id === 'placed';
     const component = createImages({ runtime: engine, clock, log: silentLog, isInUse });
@@ -114,7 +116,7 @@ describe('the collector', () => {
 
   test('an image that another machine has is fetched once, however many ask', async () => {
     const here: Image[] = [];
-    const wanted = anImage('wanted', 0);
+    const wanted = anImageOfApp('wanted', 0);
     const { engine } = anEngine(here);
     const load = async () => {
       here.push(wanted);
@@ -153,7 +155,7 @@ describe('the collector', () => {
   });
 
   test('an import marks what it brought, and nothing that was here before', async () => {
-    const [mine, theirs] = [anImage('mine', 0), anImage('theirs', 0)];
+    const [mine, theirs] = [anImageOfApp('mine', 0), anImageOfApp('theirs', 0)];
     const loads = [
       [{ ...mine, tags: ['mine:1'] }],
       [
@@ -185,7 +187,7 @@ describe('the collector', () => {
   });
 
   test('an image that is imported again under another name stays its own', async () => {
-    const image = { ...anImage('a', 0), tags: ['shop:1'] };
+    const image = { ...anImageOfApp('a', 0), tags: ['shop:1'] };
     const once = { ...image, tags: [...image.tags, ...importMarks(image, undefined)] };
     const again = { ...once, tags: [...once.tags, 'shop:2'] };
     assert.equal(isImportedOnly(again), false);
@@ -197,7 +199,7 @@ describe('the collector', () => {
 
   test('an image is as old as this process knows it, whatever is done to the wall clock', async () => {
     const clock = new FakeClock();
-    const { engine, removed } = anEngine([anImage('a', clock.now())]);
+    const { engine, removed } = anEngine([anImageOfApp('a', clock.now())]);
     const component = createImages({ runtime: engine, clock, log: silentLog });
     await component.collect(new Set(), 1000);
     clock.setWall(3_600_000);
@@ -211,7 +213,7 @@ describe('the collector', () => {
 
   test('an image that is imported again counts as fresh', async () => {
     const clock = new FakeClock();
-    const { engine, removed } = anEngine([anImage('a', 0)]);
+    const { engine, removed } = anEngine([anImageOfApp('a', 0)]);
     const component = createImages({ runtime: engine, clock, log: silentLog });
     await component.collect(new Set(), 1000);
     await clock.advance(1000);

@@ -9,7 +9,7 @@ import { type Formation, formationPrefix, jobKey } from '#layer0/scheduler/wire'
 import type { Route } from '#layer1/router/wire';
 import { collectApp, collectImageMarks } from './act/collect.ts';
 import type { AppView, Check, CreatedToken, FormationView, Released, ReleaseView } from './api.ts';
-import { anImage } from './fake.ts';
+import { imageNamed } from './fake.ts';
 import { createObserver } from './observe.ts';
 import { internalKey, TestBed, testToken } from './test-bed.ts';
 import { type Event, eventPrefix, type JobView, type ProgressLine, type Token } from './wire.ts';
@@ -231,12 +231,12 @@ describe('config', () => {
 
   test('of a release that failed goes with it', async () => {
     await bed.deployShop();
-    bed.grid.script(anImage('acme/shop:2').id, 'crashes');
+    bed.grid.script(imageNamed('acme/shop:2').id, 'crashes');
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
     await bed.untilDeployed('failed', 2);
     const { release } = await bed.ok<Released>('PATCH', '/apps/shop/env', { set: { A: '1' } });
     assert.equal(release.version, 3);
-    assert.equal(release.imageId, anImage('acme/shop:1').id);
+    assert.equal(release.imageId, imageNamed('acme/shop:1').id);
   });
 });
 
@@ -319,7 +319,7 @@ describe('releases', () => {
     const marks = await store.list('images/kept/');
     assert.deepEqual(
       marks.entries.map(({ key }) => key),
-      ['acme/shop:3', 'acme/shop:4'].map((image) => `images/kept/${anImage(image).id}`),
+      ['acme/shop:3', 'acme/shop:4'].map((image) => `images/kept/${imageNamed(image).id}`),
     );
   });
 });

@@ -8,7 +8,7 @@ import type { Job } from '#layer0/scheduler/wire';
 import type { Store } from '#layer0/store/client';
 import type { AppView, FormationView, Released } from './api.ts';
 import { readEvents } from './events.ts';
-import { anImage } from './fake.ts';
+import { imageNamed } from './fake.ts';
 import { TestBed } from './test-bed.ts';
 import type { JobView, ProgressLine } from './wire.ts';
 
@@ -87,7 +87,7 @@ describe('a deployment', () => {
 
   test('that crashes three times is rolled back by itself, with the reason', async () => {
     await bed.deployShop({ web: 2 });
-    bed.grid.script(anImage('acme/shop:2').id, 'crashes');
+    bed.grid.script(imageNamed('acme/shop:2').id, 'crashes');
     bed.grid.fewestHealthy = Number.POSITIVE_INFINITY;
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
     const failed = await bed.untilDeployed('failed', 2);
@@ -101,7 +101,7 @@ describe('a deployment', () => {
 
   test('whose process is healthy for a moment and then crashes is rolled back, and costs nothing', async () => {
     await bed.deployShop({ web: 2 });
-    bed.grid.script(anImage('acme/shop:2').id, 'crashes when healthy');
+    bed.grid.script(imageNamed('acme/shop:2').id, 'crashes when healthy');
     bed.grid.fewestHealthy = Number.POSITIVE_INFINITY;
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
     const ended = await bed.untilEnded(2);
@@ -112,7 +112,7 @@ describe('a deployment', () => {
 
   test('that never gets healthy is rolled back after its time, with what it waited for', async () => {
     await bed.deployShop();
-    bed.grid.script(anImage('acme/shop:2').id, 'waits for room');
+    bed.grid.script(imageNamed('acme/shop:2').id, 'waits for room');
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
     const failed = await bed.untilFailed(2);
     assert.match(failed.reason ?? '', /not healthy within \d+ s: web\.2 is pending \(no host has/);
@@ -134,7 +134,7 @@ describe('a deployment', () => {
   });
 
   test('of a first release that fails leaves nothing running', async () => {
-    bed.grid.script(anImage('acme/shop:1').id, 'crashes');
+    bed.grid.script(imageNamed('acme/shop:1').id, 'crashes');
     await bed.ok('POST', '/apps', { name: 'shop' });
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:1' });
     await bed.untilDeployed('failed', 1);
@@ -146,7 +146,7 @@ describe('a deployment', () => {
 
   test('goes back to a release that was healthy, also when that one was never complete', async () => {
     const released = await healthyButNotComplete();
-    bed.grid.script(anImage('acme/shop:2').id, 'crashes');
+    bed.grid.script(imageNamed('acme/shop:2').id, 'crashes');
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
     const failed = await bed.untilDeployed('failed', 2);
     assert.equal(failed.oldRelease, released.release.id);
@@ -160,7 +160,7 @@ describe('a deployment', () => {
   test('goes back to it past others that failed, one after the other', async () => {
     await healthyButNotComplete();
     for (const image of ['acme/shop:2', 'acme/shop:3'])
-      bed.grid.script(anImage(image).id, 'crashes when healthy');
+      bed.grid.script(imageNamed(image).id, 'crashes when healthy');
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:2' });
     await bed.until('v2 for a moment', async () =>
       (await bed.store.list<JobStatus>(statusPrefix)).entries.some(
@@ -269,7 +269,7 @@ describe('a deployment', () => {
     await bed.until('one old one gone', async () =>
       (await bed.grid.jobs()).some(({ desired }) => desired === 'down'),
     );
-    bed.grid.script(anImage('acme/shop:2').id, 'crashes');
+    bed.grid.script(imageNamed('acme/shop:2').id, 'crashes');
     await bed.untilDeployed('rolling-back', 2);
     await bed.ok('POST', '/apps/shop/deploy', { image: 'acme/shop:3' });
     await bed.untilDeployed('complete', 3);
@@ -288,7 +288,7 @@ describe('a deployment', () => {
     assert.equal(release.version, 4);
     assert.equal(release.description, 'Roll back to v1');
     await bed.untilDeployed('complete', 4);
-    const isFirst = ({ spec }: Job) => spec.image === anImage('acme/shop:1').id;
+    const isFirst = ({ spec }: Job) => spec.image === imageNamed('acme/shop:1').id;
     await bed.until('only the first image', async () => (await upJobs()).every(isFirst));
   });
 
@@ -327,7 +327,7 @@ describe('a deployment', () => {
 
   test('tells each step to whoever follows it', async () => {
     await bed.deployShop({ web: 2 });
-    bed.grid.script(anImage('acme/shop:3').id, 'crashes');
+    bed.grid.script(imageNamed('acme/shop:3').id, 'crashes');
     const follow = async (image: string) => {
       const made = await bed.ok<Released>('POST', '/apps/shop/deploy', { image });
       const url = `/apps/shop/deployments/${made.deployment?.id}/stream`;
@@ -391,7 +391,7 @@ describe('a controller that dies', () => {
       let isOutlived = false;
       for (let commits = 1; !isOutlived; commits++) {
         const bed = new TestBed();
-        bed.grid.script(anImage('acme/shop:3').id, 'crashes');
+        bed.grid.script(imageNamed('acme/shop:3').id, 'crashes');
         await bed.start();
         await bed.deployShop({ web: 3 });
         await bed.controller.stop();

@@ -5,6 +5,7 @@ import type { AppError } from '#core/errors';
 import { coreErrors } from '#core/errors';
 import type { FakeClock } from '#core/fake-clock';
 import { type JobStatus, statusKey } from '#layer0/host/wire';
+import { anImage } from '#layer0/images/fake';
 import type { Image } from '#layer0/images/wire';
 import {
   type Formation,
@@ -190,19 +191,9 @@ export class FakeGrid {
   }
 }
 
-export function anImage(reference: string): Image {
-  return {
-    id: `sha256:${Buffer.from(reference).toString('hex').padEnd(64, '0').slice(0, 64)}`,
-    tags: [reference],
-    sizeBytes: 1,
-    createdAt: 0,
-    command: [],
-    entrypoint: [],
-    exposedPorts: [],
-    user: '',
-    workingDir: '/',
-    labels: {},
-  };
+export function imageNamed(reference: string): Image {
+  const id = `sha256:${Buffer.from(reference).toString('hex').padEnd(64, '0').slice(0, 64)}`;
+  return anImage({ id, tags: [reference], workingDir: '/' });
 }
 
 export interface FakeHost extends HostPort {
@@ -231,7 +222,7 @@ export function createFakeHost(images: readonly string[] = []): FakeHost {
     },
     inspectImage: async (reference) => {
       const image = images
-        .map(anImage)
+        .map(imageNamed)
         .find(({ id, tags }) => id === reference || tags.includes(reference));
       if (!image) throw coreErrors.notFound(`there is no image ${reference}`);
       return image;
@@ -242,7 +233,7 @@ export function createFakeHost(images: readonly string[] = []): FakeHost {
     },
     importImages: async (tar) => {
       for await (const _chunk of tar);
-      return images.map(anImage);
+      return images.map(imageNamed);
     },
     signal: async (job, signal) => void signalled.push(`${job} ${signal}`),
     status: async () => ({}),
@@ -266,7 +257,7 @@ export function createFakeBuilder(processes = { web: {} }): BuilderPort & { erro
       for await (const _chunk of tar) if (signal.aborted) throw coreErrors.aborted('hung up');
       if (builder.error) throw builder.error;
       yield { line: '-----> done' };
-      yield { result: { image: anImage(request.commit), processes, buildpack: 'nodejs' } };
+      yield { result: { image: imageNamed(request.commit), processes, buildpack: 'nodejs' } };
     },
   };
   return builder;
