@@ -239,9 +239,16 @@ export class Invariants {
     if (of === undefined) return;
     const replaced = this.#live(job).find(({ id }) => id === of);
     if (!replaced?.host) throw new Broken(`${job.id} replaces ${of}, which is not there`);
-    if (held.some((one) => one.id !== job.id && one.replaces?.job === of))
+    const isAnother = (one: Job) => one.id !== job.id && one.replaces?.job === of;
+    if (held.some((one) => isAnother(one) && this.#isMoveOn(one, replaced)))
       throw new Broken(`${of} is replaced twice`);
     if (!this.#isLeaving(replaced)) throw new Broken(`${job.id} replaces ${of}, which may stay`);
+  }
+
+  /** What a drain began that is over is a job like any other. */
+  #isMoveOn({ replaces }: Job, { host = '' }: Job): boolean {
+    const { ledger } = this.#world;
+    return replaces?.because === 'rebalance' || ledger.read(hostDrainKey(host)) !== undefined;
   }
 
   /** Its host is being drained, or somebody asked for more evenness; or that was so a moment ago. */

@@ -17,7 +17,7 @@ import {
 import { DirtyApps } from './dirty-apps.ts';
 import { HostIndex, type KnownHost } from './host-index.ts';
 import { SharedSpecs } from './shared-specs.ts';
-import { isEnded } from './state.ts';
+import { isEnded, moveSteadyMs } from './state.ts';
 import {
   appClaimPrefix,
   type Claim,
@@ -51,6 +51,8 @@ export interface KnownJob {
   statusRevision: number | undefined;
   /** Monotonic time since when its attempt is seen up and healthy without a break. */
   healthySince: number | undefined;
+  /** Monotonic time since when it was never seen healthy for long; before it ever was, since when it is known. */
+  sickSince: number | undefined;
 }
 
 export interface KnownFormation {
@@ -209,8 +211,8 @@ export class ClusterState {
     const status = this.#statuses.get(id);
     const statusRevision = before ? before.statusRevision : this.#earlyRevisions.get(id);
     this.#earlyRevisions.delete(id);
-    const healthySince = before?.healthySince;
-    const seen = { status, statusRevision, healthySince };
+    const health = { healthySince: before?.healthySince, sickSince: before?.sickSince };
+    const seen = { status, statusRevision, ...health };
     const known = { job, group, host: undefined, modRevision, ...seen };
     this.jobs.set(id, known);
     this.#noteHealth(known, before?.status);
@@ -218,10 +220,15 @@ export class ClusterState {
   }
 
   #noteHealth(known: KnownJob, before: JobStatus | undefined): void {
-    const { status } = known;
-    if (status?.state !== 'up' || !status.isHealthy) known.healthySince = undefined;
-    else if (before?.attempt !== status.attempt) known.healthySince = this.#now();
-    else known.healthySince ??= this.#now();
+    const { status, healthySince } = known;
+    const nowMs = this.#now();
+    if (healthySince !== undefined && nowMs - healthySince >= moveSteadyMs)
+      known.sickSince = undefined;
+    if (status?.state !== 'up' || !status.isHealthy) {
+      known.healthySince = undefined;
+      known.sickSince ??= nowMs;
+    } else if (before?.attempt !== status.attempt) known.healthySince = nowMs;
+    else known.healthySince ??= nowMs;
   }
 
   #deleteJob(id: string): void {

@@ -141,9 +141,12 @@ export interface StateOptions {
   formations?: Formation[];
 }
 
-/** The local copy as it is after these records were seen at time 0. Jobs get ids and numbers in order. */
-export function aState({ hosts = [], jobs = [], formations = [] }: StateOptions): ClusterState {
-  const state = new ClusterState(() => 0);
+/** The local copy as it is after these records were seen, at time 0 as a rule. Jobs get ids and numbers in order. */
+export function aState(
+  { hosts = [], jobs = [], formations = [] }: StateOptions,
+  now: () => number = () => 0,
+): ClusterState {
+  const state = new ClusterState(now);
   let modRevision = 0;
   const put = (key: string, value: unknown) =>
     state.put({ key, value, modRevision: ++modRevision });

@@ -16,6 +16,9 @@ export function isEnded(job: Job, status: JobStatus | undefined): boolean {
   return status.state === 'failed' && job.spec.restart === 'never';
 }
 
+/** How long a job is healthy before anything is built on that: many that crash are healthy first. */
+export const moveSteadyMs = 3_000;
+
 /** Jobs that replace one another: what `spread` spreads and what one-per-host allows once. */
 export function groupOf(job: Pick<Job, 'app' | 'release' | 'type'>): string {
   return `${job.app}/${job.release}/${job.type}`;

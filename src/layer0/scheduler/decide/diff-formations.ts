@@ -7,7 +7,14 @@ import type { Claimant, KnownHost } from '../host-index.ts';
 import { groupOf, isEnded, matchesConstraint, matchesTags, waitsFor } from '../state.ts';
 import { appClaimKey, type Formation, formationKey, type Job } from '../wire.ts';
 import { isLost } from './lost-hosts.ts';
-import { groupJobs, isPointless, type Leaving, nextToLeave, takesOverInMs } from './move-jobs.ts';
+import {
+  givenUpInMs,
+  groupJobs,
+  isPointless,
+  type Leaving,
+  nextToLeave,
+  takesOverInMs,
+} from './move-jobs.ts';
 import { type Placement, placeJob } from './place-job.ts';
 import type { PlanBoard } from './plan-board.ts';
 import type { DecideContext, Later, NewJob, Planning, Step } from './steps.ts';
@@ -168,10 +175,7 @@ class AppDiff {
         continue;
       }
       isAnyMoving = true;
-      const inMs = takesOverInMs(spare, this.#context.monotonicMs);
-      if (inMs === 0)
-        yield this.#stop(formation, replaced.job, `${spare.job.type}.${spare.job.index} is there`);
-      else if (inMs !== undefined) this.#later?.soon.set(this.#app, inMs);
+      yield* this.#handOver(formation, replaced, spare);
     }
     const [first] = held;
     if (isAnyMoving || !first) return;
@@ -182,6 +186,23 @@ class AppDiff {
       isAnyEnding: this.#ending.has(first.group),
     });
     if (leaving) yield* this.#begin(formation, process, leaving);
+  }
+
+  *#handOver(formation: Formation, replaced: KnownJob, spare: KnownJob): Generator<Step> {
+    const { monotonicMs } = this.#context;
+    const inMs = takesOverInMs(spare, monotonicMs);
+    const givenUpMs = givenUpInMs(replaced, monotonicMs);
+    const name = `${spare.job.type}.${spare.job.index}`;
+    if (inMs === 0) yield this.#stop(formation, replaced.job, `${name} is there`);
+    else if (givenUpMs === 0) {
+      const step = this.#stop(formation, replaced.job, `it is sick, and ${name} takes its place`);
+      yield step.kind === 'stop' ? { ...step, isAsSeen: true } : step;
+    } else for (const ms of [inMs, givenUpMs]) if (ms !== undefined) this.#lookAgainIn(ms);
+  }
+
+  #lookAgainIn(ms: number): void {
+    const known = this.#later?.soon.get(this.#app) ?? ms;
+    this.#later?.soon.set(this.#app, Math.min(known, ms));
   }
 
   /** Nothing is begun without a place for it: what has one is better off where it is. */

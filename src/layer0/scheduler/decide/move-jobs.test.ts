@@ -8,20 +8,22 @@ import {
   aFormation,
   aJob,
   aProcess,
+  aSpec,
   aState,
   aStatus,
   gigabyte,
   type StateOptions,
 } from '../fake.ts';
+import { moveSteadyMs } from '../state.ts';
 import { type Formation, type Job, rebalanceKey } from '../wire.ts';
 import { diffFormations } from './diff-formations.ts';
-import { moveSteadyMs } from './move-jobs.ts';
 import { placePending } from './place-pending.ts';
 import { PlanBoard } from './plan-board.ts';
 import type { DecideContext, Later, Step } from './steps.ts';
 
 const steady = aContext({ monotonicMs: moveSteadyMs });
 const lost = aContext({ monotonicMs: 60_000 });
+const lostSoon = aContext({ monotonicMs: 60_000, hostLossGraceMs: 60_001 });
 const up: Partial<JobStatus> = {};
 
 function decide(options: StateOptions, context: DecideContext = steady, later?: Later) {
@@ -64,6 +66,51 @@ test('a drained host gives away one job of a type at a time, and another is ther
   assert.deepEqual(decide(spare({ isHealthy: false })), [], 'it is not healthy');
   assert.deepEqual(decide(spare(up), aContext()), [], 'it has been healthy for a moment only');
   assert.deepEqual(decide(spare(up)), ['stop job-1']);
+});
+
+test('a job that is sick where it is does not wait for a healthy replacement', () => {
+  const { startTimeoutMs } = aSpec().health;
+  const sick = { host: 'h1', status: { state: 'failed' as const, attempt: 7, isHealthy: false } };
+  const spare = { host: 'h2', status: { isHealthy: false }, ...forJob('job-1') };
+  const given = { hosts: draining, formations: web(1), jobs: [sick, spare] };
+  assert.deepEqual(decide(given, aContext({ monotonicMs: startTimeoutMs })), ['stop job-1']);
+  const later: Later = { soon: new Map(), stuck: new Set() };
+  assert.deepEqual(decide(given, aContext({ monotonicMs: startTimeoutMs - 100 }), later), []);
+  assert.deepEqual([...later.soon], [['app-shop', 100]], 'it may need all the time to start');
+  assert.deepEqual(decide({ ...given, jobs: [sick] }, lost), ['create 2 on h2 for job-1']);
+  const away = { ...given, hosts: [{ id: 'h1', isDraining: true, isAway: true }, { id: 'h2' }] };
+  assert.deepEqual(decide(away, lostSoon), [], 'unknown is not sick');
+});
+
+test('a job that was healthy for a while is sick from then on, one that crashes again and again all the time', () => {
+  const { startTimeoutMs } = aSpec().health;
+  const isGivenUp = (healthyMs: number) => {
+    let nowMs = 0;
+    const spare = { host: 'h2', ...forJob('job-1') };
+    const jobs = [{ host: 'h1', status: { isHealthy: false } }, spare];
+    const state = aState({ hosts: draining, formations: web(1), jobs }, () => nowMs);
+    const say = (attempt: number, isHealthy: boolean) => {
+      const value = aStatus({ attempt, isHealthy });
+      state.put({ key: 'host/status/job-1', value, modRevision: 100 + nowMs });
+    };
+    nowMs = 30_000;
+    say(2, true);
+    nowMs += healthyMs;
+    say(2, false);
+    const context = aContext({ monotonicMs: startTimeoutMs });
+    const planning = { board: new PlanBoard(state, context), context };
+    return told([...diffFormations(state, 'app-shop', planning)]).includes('stop job-1');
+  };
+  assert.deepEqual([isGivenUp(moveSteadyMs - 1), isGivenUp(moveSteadyMs)], [true, false]);
+});
+
+test('a job with two replacements has one, and the other is one like any other', () => {
+  const jobs = [
+    { host: 'h1', status: up },
+    { host: 'h2', status: up, ...forJob('job-1') },
+    { host: 'h2', ...forJob('job-1', 'rebalance') },
+  ];
+  assert.deepEqual(decide({ hosts: draining, formations: web(2), jobs }), ['stop job-1']);
 });
 
 test('a replacement that is healthy for a moment is looked at again when that was long enough', () => {

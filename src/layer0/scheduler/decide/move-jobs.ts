@@ -1,16 +1,14 @@
-// Which job of a process type leaves its host next? One at a time: another takes its place, and is healthy, before it stops.
+// Which job of a process type leaves its host next? One at a time: another takes its place, and is healthy, before it stops;
+// one that is sick where it is serves nobody, and waits for nothing but a place.
 // Reasons to leave are an operator's: the host is being drained, or the app is to be spread evenly again.
 
 import type { ClusterState, KnownJob } from '../cluster-state.ts';
-import { isBound } from '../state.ts';
+import { isBound, moveSteadyMs } from '../state.ts';
 import { hasBetterPlace } from './better-place.ts';
 import type { PlanBoard } from './plan-board.ts';
 import type { PlacementLimits } from './steps.ts';
 
 type Reason = NonNullable<KnownJob['job']['replaces']>['because'];
-
-/** How long a replacement is healthy before the job that it replaces is stopped: many that crash are healthy first. */
-export const moveSteadyMs = 3_000;
 
 export interface Group {
   /** All of one formation and type that should run. */
@@ -32,7 +30,8 @@ export function groupJobs(present: KnownJob[]): Group {
     const replaced = here.get(job);
     // A drain that is over makes it one like any other: what is most useful stays.
     const isMoving = because === 'rebalance' || replaced?.host?.isDraining === true;
-    if (replaced && isMoving) spares.set(job, known);
+    // A drain that was over and is back may find that a rebalance made another one meanwhile.
+    if (replaced && isMoving && !spares.has(job)) spares.set(job, known);
     else counted.push(known);
   }
   return { present, spares, counted };
@@ -56,6 +55,16 @@ export function takesOverInMs(
   // Nobody hears of it now: what it was is no reason to stop another.
   if (healthySince === undefined || host?.isAlive === false) return undefined;
   return Math.max(0, healthySince + moveSteadyMs - monotonicMs);
+}
+
+/** Milliseconds until a job has been sick for longer than it may take to start; undefined while it may be well. */
+export function givenUpInMs(
+  { job, host, healthySince, sickSince }: KnownJob,
+  monotonicMs: number,
+): number | undefined {
+  if (healthySince !== undefined || sickSince === undefined || host?.isAlive === false)
+    return undefined;
+  return Math.max(0, sickSince + job.spec.health.startTimeoutMs - monotonicMs);
 }
 
 export interface Leaving {
