@@ -2,9 +2,10 @@
 
 import type { JobStatus } from '#layer0/host/wire';
 import { stateOf } from '#layer0/scheduler/client';
-import type { Formation, Job } from '#layer0/scheduler/wire';
+import type { Job } from '#layer0/scheduler/wire';
 import type { Store } from '#layer0/store/client';
 import type { AppView, ReleaseShape, SeenFormation, SeenJob } from './decide/app-view.ts';
+import { countedJobs } from './decide/counted-jobs.ts';
 import { specsOf } from './decide/job-spec.ts';
 import type { Observer } from './observe.ts';
 import { readReleases } from './records.ts';
@@ -75,10 +76,11 @@ export async function viewOf(app: App, { observer, releases, now }: ViewDeps): P
         onePerHost: types.filter(([, { isOnePerHost }]) => isOnePerHost).map(([type]) => type),
       };
     }),
-    jobs: countedJobs(
-      observer.jobs(app.id),
-      observer.formations(app.id).map(({ value }) => value),
-    ).map((job) => seenJob(job, observer.status(job.id))),
+    jobs: countedJobs({
+      jobs: observer.jobs(app.id),
+      formations: observer.formations(app.id).map(({ value }) => value),
+      isHealthy: (job) => isUpAndHealthy(observer.status(job)),
+    }).map((job) => seenJob(job, observer.status(job.id))),
     releases: shapes,
     hosts: observer.hostCount(),
     machines: observer.machineCount(),
@@ -86,30 +88,8 @@ export async function viewOf(app: App, { observer, releases, now }: ViewDeps): P
   };
 }
 
-/**
- * Without those that are there to take the place of another one, as long as there are more than the formation asks for: the
- * scheduler moves jobs by itself.
- */
-function countedJobs(jobs: readonly Job[], formations: readonly Formation[]): readonly Job[] {
-  const wanted = new Set(jobs.flatMap(({ id, desired }) => (desired === 'up' ? [id] : [])));
-  const isSpare = ({ id, replaces }: Job) =>
-    wanted.has(id) && replaces !== undefined && wanted.has(replaces.job);
-  if (!jobs.some(isSpare)) return jobs;
-  const groupOf = ({ release, type }: Job) => `${release}/${type}`;
-  const tooMany = new Map<string, number>();
-  for (const job of jobs)
-    if (wanted.has(job.id)) tooMany.set(groupOf(job), (tooMany.get(groupOf(job)) ?? 0) + 1);
-  for (const { release, processes } of formations)
-    for (const [type, { quantity }] of Object.entries(processes)) {
-      const group = `${release}/${type}`;
-      tooMany.set(group, (tooMany.get(group) ?? 0) - quantity);
-    }
-  return jobs.filter((job) => {
-    const more = tooMany.get(groupOf(job)) ?? 0;
-    if (!isSpare(job) || more <= 0) return true;
-    tooMany.set(groupOf(job), more - 1);
-    return false;
-  });
+function isUpAndHealthy(status: JobStatus | undefined): boolean {
+  return status?.state === 'up' && status.isHealthy;
 }
 
 export function isUnfinished({ state }: Deployment): boolean {

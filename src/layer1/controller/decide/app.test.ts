@@ -126,6 +126,33 @@ describe('an app without a deployment', () => {
     ]);
   });
 
+  test('keeps what is healthy of a release that failed for as long as the current one is not whole', () => {
+    const app = anApp({ quantities: { web: 2 } });
+    const formations = [aFormation(1, 2), aFormation(2, 2), aFormation(3, 1)];
+    const [old, late] = [aJob(), aJob({ id: 'job-2', name: 'web.2' })];
+    const failed = (id: string, change: Partial<SeenJob> = {}) =>
+      aJob({ id, release: 'rel-2', ...change });
+    const others = [failed('job-3'), failed('job-4', { isHealthy: false })];
+    const sick = { ...late, state: 'placed' as const, isHealthy: false };
+    const view = aView({ app, formations, jobs: [old, sick, ...others] });
+    const scaled = (version: number, web: number) => ({
+      type: 'scale',
+      release: `rel-${version}`,
+      quantities: { web },
+    });
+    assert.deepEqual(decide(view), [scaled(2, 1), scaled(3, 0)], 'what is not healthy goes');
+    const serving = { ...view, formations: [aFormation(1, 2), aFormation(2, 1)] };
+    assert.deepEqual(decide({ ...serving, jobs: [old, sick, failed('job-3')] }), []);
+    const young = { ...late, healthyForMs: 400 };
+    const soon = { ...serving, jobs: [old, young, failed('job-3')] };
+    assert.deepEqual(decideApp(soon, options), { steps: [], againMs: 600 });
+    assert.deepEqual(decide({ ...serving, jobs: [old, late, failed('job-3')] }), [scaled(2, 0)]);
+    const more = { ...serving, app: anApp({ quantities: { web: 3 } }) };
+    assert.deepEqual(decide({ ...more, jobs: [old, sick, failed('job-3')] }), [scaled(1, 3)]);
+    const none = { ...serving, app: anApp({ quantities: { web: 0 } }) };
+    assert.deepEqual(decide(none), [scaled(1, 0), scaled(2, 0)]);
+  });
+
   test('whose current release cannot be read is left alone', () => {
     assert.deepEqual(decide(aView({ releases: new Map() })), []);
   });
@@ -182,6 +209,16 @@ describe('a running deployment', () => {
 
   test('has hope after two failed attempts', () => {
     assert.deepEqual(decide(running([fresh({ state: 'failed', attempt: 2 })])), []);
+  });
+
+  test('fails because of nothing that people do not want any more', () => {
+    const failing = fresh({ id: 'job-3', name: 'web.3', state: 'failed', attempt: 3 });
+    const view = running([fresh({}), failing], { formations: [aFormation(2, 2)] });
+    assert.deepEqual(decide(view), [{ type: 'complete', deployment: 'dep-2' }]);
+    const shrunk = { ...view, formations: [aFormation(2, 1)] };
+    assert.deepEqual(decide(shrunk), [], 'the scheduler takes one away');
+    const app = anApp({ quantities: { web: 2 } });
+    assert.equal(decide({ ...view, app })[0]?.type, 'roll-back');
   });
 
   test('is rolled back when nothing gets healthy in its time and the slack', () => {
@@ -341,8 +378,11 @@ describe('a deployment that rolls back', () => {
   test('of a first release completes when that came late and all of it is healthy', () => {
     const { oldRelease, oldVersion, ...first } = aDeployment({ state: 'rolling-back' });
     const { currentRelease, currentVersion, ...app } = anApp();
-    const view = (...jobs: SeenJob[]) =>
-      aView({ app, deployments: [first], formations: [aFormation(2, jobs.length)], jobs });
+    const view = (...jobs: SeenJob[]) => {
+      const quantities = { web: jobs.length };
+      const formations = [aFormation(2, jobs.length)];
+      return aView({ app: { ...app, quantities }, deployments: [first], formations, jobs });
+    };
     const here = (change: Partial<SeenJob> = {}) => aJob({ release: 'rel-2', ...change });
     assert.deepEqual(decide(view(here())), [{ type: 'complete', deployment: 'dep-2' }]);
     assert.deepEqual(decide(view(here({ healthyForMs: 20 }))), [], 'it may not last');

@@ -14,6 +14,7 @@ import {
   isSteady,
   maxFailedAttempts,
   type ReleaseShape,
+  type SeenFormation,
   type SeenJob,
   uncheckedMs,
   wantedOf,
@@ -61,7 +62,7 @@ export function decideApp(view: AppView, options: DecideOptions): Decision {
   const others = view.deployments.filter((deployment) => deployment !== newest);
   if (others.length > 0)
     return { steps: others.map((old) => supersede(old, newest?.newVersion ?? current)) };
-  if (!newest) return { steps: settle(view) };
+  if (!newest) return settle(view, options);
   if (newest.state === 'pending' && view.isImageOnItsWay) return { steps: [] };
   if (newest.state === 'pending') return { steps: [{ type: 'begin', deployment: newest.id }] };
   const fallback = fallbackOf(view, newest, options.deploySteadyMs);
@@ -79,21 +80,29 @@ function supersede(old: Deployment, version: number): Step {
   return { type: 'supersede', deployment: old.id, isFailure, reason };
 }
 
-/** No deployment: the current release has what people want, and nothing else runs. */
-function settle(view: AppView): Step[] {
-  const steps: Step[] = [];
+/**
+ * No deployment: the current release has what people want, and nothing else runs, but what is healthy of a release that
+ * failed while the current one is not whole: as on the way back, which may have run out of time.
+ */
+function settle(view: AppView, options: DecideOptions): Decision {
   const current = view.app.currentRelease;
   const shape = current === undefined ? undefined : view.releases.get(current);
+  if (current !== undefined && !shape) return { steps: [] };
+  const others = view.formations.filter(({ release }) => release !== current);
+  const isAsked = ({ quantities }: SeenFormation) => Object.values(quantities).some((many) => many);
+  if (shape && others.some(isAsked)) {
+    const { steps } = move(view, wayBack, shape, options);
+    return { steps, againMs: nextLook(view, shape, options) };
+  }
+  const steps: Step[] = [];
   if (shape) {
     const wanted = wantedOf(view, shape);
     const formation = view.formations.find(({ release }) => release === shape.id);
     if (!formation || !isSame(formation.quantities, wanted))
       steps.push({ type: 'scale', release: shape.id, quantities: wanted });
   }
-  if (current !== undefined && !shape) return steps;
-  for (const { release } of view.formations)
-    if (release !== current) steps.push({ type: 'remove-formation', release });
-  return steps;
+  for (const { release } of others) steps.push({ type: 'remove-formation', release });
+  return { steps };
 }
 
 function decideForward(view: AppView, deployment: Deployment, options: DecideOptions): Decision {
@@ -134,14 +143,19 @@ function finish(
   return { steps, againMs: nextLook(view, shape, options) };
 }
 
+/** What moves: a deployment, or an app without one that is not yet what people want. */
+type Way = Pick<Deployment, 'state' | 'strategy' | 'batchSize'> & { id?: string };
+
+const wayBack: Way = { state: 'rolling-back', strategy: 'all-at-once', batchSize: 1 };
+
 /** One move of the rollout as steps: formations that change, those that grow before those that shrink. */
 function move(
   view: AppView,
-  deployment: Deployment,
+  way: Way,
   target: ReleaseShape | undefined,
   { deploySteadyMs }: DecideOptions,
 ) {
-  const isRollback = deployment.state === 'rolling-back';
+  const isRollback = way.state === 'rolling-back';
   // On the way back what serves stays as long as it does, steady or not.
   const othersSteadyMs = isRollback ? 0 : deploySteadyMs;
   const others = new Map<string, Counts>();
@@ -151,8 +165,8 @@ function move(
     wanted: target ? wantedOf(view, target) : {},
     target: target ? countsOf(view, target.id, deploySteadyMs) : {},
     others,
-    strategy: deployment.strategy,
-    batchSize: deployment.batchSize,
+    strategy: way.strategy,
+    batchSize: way.batchSize,
     isRollback,
     singletons: singletonsOf(target),
     exclusive: exclusiveOf(view, target),
@@ -161,7 +175,8 @@ function move(
   const add = (release: string, quantities: Quantities) => {
     const formation = view.formations.find((other) => other.release === release);
     if (formation && isSame(formation.quantities, quantities)) return;
-    steps.push({ type: 'scale', release, quantities, deployment: deployment.id });
+    const deployment = way.id === undefined ? {} : { deployment: way.id };
+    steps.push({ type: 'scale', release, quantities, ...deployment });
   };
   if (target) add(target.id, plan.target);
   for (const [release, quantities] of plan.others) add(release, quantities);
@@ -175,13 +190,14 @@ function failureOf(
   deployment: Deployment,
   options: DecideOptions,
 ): string | undefined {
+  if (isHealthyWhole(view, shape)) return undefined;
   for (const job of wantedJobs(view, shape)) {
     const failures = failedAttempts(job);
     // One that is healthy has hope: it fails once more, or gets steady.
     if (failures >= maxFailedAttempts && !isHealthy(job, shape, view.now))
       return `${job.name} failed ${failures} times: ${job.reason ?? 'no reason was given'}`;
   }
-  if (!isOver(view, shape, deployment, options) || isHealthyWhole(view, shape)) return undefined;
+  if (!isOver(view, shape, deployment, options)) return undefined;
   const waitedS = Math.round((view.now - deployment.progressAt) / 1000);
   return `v${shape.version} was not healthy within ${waitedS} s: ${sickest(view, shape)}`;
 }
@@ -200,10 +216,14 @@ function steadyBy({ now }: AppView, { deploySteadyMs }: DecideOptions) {
   return { now, steadyMs: deploySteadyMs };
 }
 
-/** All of its formation is healthy: it gets steady, or fails, in a time of its own. */
+/** All of its formation that people want is healthy: it gets steady, or fails, in a time of its own. */
 function isHealthyWhole(view: AppView, shape: ReleaseShape): boolean {
-  const asked = Object.values(countsOf(view, shape.id)).filter(({ quantity }) => quantity > 0);
-  return asked.length > 0 && asked.every(({ quantity, healthy }) => healthy >= quantity);
+  const wanted = wantedOf(view, shape);
+  const asked = Object.entries(countsOf(view, shape.id)).filter(([, { quantity }]) => quantity > 0);
+  return (
+    asked.length > 0 &&
+    asked.every(([type, { quantity, healthy }]) => healthy >= Math.min(quantity, wanted[type] ?? 0))
+  );
 }
 
 /** Its formation asks for all that people want. */

@@ -132,6 +132,20 @@ describe('a rollout', () => {
     assert.equal(planRollout({ ...view, others: freed }).target.web, 3);
   });
 
+  test('back to an old release then takes away what that one has enough of without it', () => {
+    const back = (healthy: number, left: number) => {
+      const target = { web: { quantity: 3, live: 3, healthy } };
+      const others = new Map([['old', { web: all(left) }]]);
+      return old(planRollout(aView({ isRollback: true, target, others })));
+    };
+    assert.deepEqual([back(0, 2), back(1, 2), back(2, 2), back(3, 2)], [2, 2, 1, 0]);
+    const target = { web: { quantity: 1, live: 1, healthy: 0 } };
+    const others = new Map([['old', { web: { quantity: 2, live: 2, healthy: 1 } }]]);
+    const exclusive = new Set(['web']);
+    const ports = planRollout(aView({ isRollback: true, target, others, exclusive }));
+    assert.deepEqual([ports.target.web, old(ports)], [1, 1], 'what is sick holds no port');
+  });
+
   test('counts a formation that was just made smaller as if its healthy ones went', () => {
     assert.equal(certainlyHealthy({ quantity: 2, live: 3, healthy: 2 }), 1);
     assert.equal(certainlyHealthy({ quantity: 3, live: 2, healthy: 2 }), 2);

@@ -26,7 +26,7 @@ export interface RolloutView {
   others: ReadonlyMap<string, Counts>;
   strategy: Deployment['strategy'];
   batchSize: number;
-  /** Back to an old release: starts all at once, and takes away first what is not healthy, to make room. */
+  /** Back to an old release: starts all at once, and takes away what is not healthy first, to make room. */
   isRollback: boolean;
   /** Of which only one may run at once: the old one ends before the new one begins. */
   singletons?: ReadonlySet<string>;
@@ -89,7 +89,7 @@ function moveType(view: RolloutView, type: string, wanted: number): Move {
   if (target >= wanted && fresh >= wanted) return { target, others: 0, isDone: true };
   if (view.exclusive?.has(type)) {
     const next = fresh >= target ? Math.min(wanted, target + stepOf(view, wanted)) : target;
-    const others = Math.min(old.quantity, wanted - next);
+    const others = Math.min(view.isRollback ? old.hopeful : old.quantity, wanted - next);
     return { target: next, others, isDone: false };
   }
   const stoppable = stoppableOf(view, { fresh, wanted, old });
@@ -115,9 +115,10 @@ interface Sum {
 }
 
 function stoppableOf(view: RolloutView, { fresh, wanted, old }: Balance): number {
-  if (view.isRollback) return old.quantity - old.hopeful;
+  const enough = Math.max(0, Math.min(old.quantity, fresh + old.healthy - wanted));
+  if (view.isRollback) return old.quantity - old.hopeful || enough;
   if (view.strategy === 'all-at-once') return 0;
-  return Math.max(0, Math.min(old.quantity, fresh + old.healthy - wanted));
+  return enough;
 }
 
 function stepOf(view: RolloutView, wanted: number): number {
