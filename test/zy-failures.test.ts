@@ -10,7 +10,7 @@ import {
   losesDaemon,
   losesLink,
   losesMachine,
-  losesStoreHost,
+  losesStore,
   pauses,
   Trial,
 } from './cluster/failures.ts';
@@ -48,7 +48,7 @@ describe('three machines', () => {
   test('one without its cable: the same', () => losesMachine(trial, machine(1), 'cable'));
 
   test('the one with the store without power: nothing is decided, all runs and is routed to', () =>
-    losesStoreHost(trial));
+    losesStore(trial, [machine(0)]));
 
   test('one whose clock is 5 minutes ahead is named, and works like every other', () =>
     hasWrongClock(trial, machine(1), 300));

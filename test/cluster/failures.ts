@@ -27,10 +27,15 @@ export class Trial {
   readonly bed: Bed;
   readonly app: LoadApp;
   readonly traffic: Traffic;
+  /** Else the first machine has the store. */
+  readonly isOnEtcd: boolean;
+  /** Seconds, by what was measured: the longest since they were last taken. */
+  #figures = new Map<string, number>();
 
-  private constructor(bed: Bed, app: LoadApp) {
+  private constructor(bed: Bed, app: LoadApp, isOnEtcd: boolean) {
     this.bed = bed;
     this.app = app;
+    this.isOnEtcd = isOnEtcd;
     this.traffic = new Traffic(bed.machines, app.name);
   }
 
@@ -40,7 +45,8 @@ export class Trial {
     // How fast images travel is another question, and a controller takes names of images for those of its own machine.
     await Promise.all(bed.machines.map((machine) => handOver(bed.platform.machine, machine)));
     const app = await LoadApp.create(bed.platform, name, bed.machines.length * perMachine);
-    const trial = new Trial(bed, app);
+    const { engine } = await app.api.readStore();
+    const trial = new Trial(bed, app, engine === 'etcd');
     await trial.untilSettled();
     await waitFor('the traffic to be on', () => trial.traffic.requests > 100);
     return trial;
@@ -91,7 +97,7 @@ export class Trial {
     return (await Promise.all(machines.map((machine) => this.containers(machine)))).flat().sort();
   }
 
-  async untilReplaced(survivors: readonly Machine[]): Promise<void> {
+  async untilReplaced(survivors: readonly Machine[], sinceMs: number): Promise<void> {
     let seen = 0;
     const isBack = async () => {
       seen = (await this.containersOn(survivors)).length;
@@ -99,6 +105,7 @@ export class Trial {
     };
     const options = { timeoutMs: replacedMs, everyMs: 250, seen: () => seen };
     await waitFor(`${this.wanted} replicas on the machines that are left`, isBack, options);
+    this.measured('replicas back', sinceMs, performance.now());
   }
 
   /** Every machine is seen, every instance is healthy, none is too many, and nothing is left of what was. */
@@ -145,6 +152,24 @@ export class Trial {
     return (await this.jobs()).map(({ id, host, attempt }) => `${id} ${host} ${attempt}`).sort();
   }
 
+  /** What happened at `sinceMs` may hurt only requests that began soon after it. */
+  assertBound(machines: readonly Machine[], sinceMs: number, untilMs = Infinity): void {
+    const lastMs = this.traffic.lastFailedMs(machines, sinceMs, untilMs);
+    if (lastMs > 0) this.measured('last failed request', sinceMs, sinceMs + lastMs);
+    this.assertNoneFailed(machines, sinceMs + boundMs, untilMs);
+  }
+
+  takeFigures(): ReadonlyMap<string, number> {
+    const taken = this.#figures;
+    this.#figures = new Map();
+    return taken;
+  }
+
+  measured(what: string, sinceMs: number, untilMs: number): void {
+    const seconds = (untilMs - sinceMs) / 1000;
+    this.#figures.set(what, Math.max(this.#figures.get(what) ?? 0, seconds));
+  }
+
   assertNoneFailed(machines: readonly Machine[], sinceMs: number, untilMs = Infinity): void {
     const failed = this.traffic.failed(machines, sinceMs, untilMs);
     assert.deepEqual(failed.slice(0, mostShown), [], `${failed.length} requests failed`);
@@ -174,21 +199,20 @@ export async function losesMachine(
   const beganMs = performance.now();
   await (how === 'power' ? victim.powerOff() : victim.cut());
   try {
-    await trial.untilReplaced(survivors);
-    trial.assertNoneFailed(survivors, beganMs + boundMs);
+    await trial.untilReplaced(survivors, beganMs);
+    trial.assertBound(survivors, beganMs);
   } finally {
     await (how === 'power' ? victim.boot() : victim.heal());
   }
   await trial.untilSettled();
-  trial.assertNoneFailed(survivors, beganMs + boundMs);
+  trial.assertBound(survivors, beganMs);
 }
 
 /**
- * The machine with the embedded store loses its power, alone or with another one: nothing is decided, all that runs on the machines
- * that are left runs on and is routed to.
+ * The machine with the embedded store loses its power, alone or with another one, or any two do where the store is on etcd: nothing is
+ * decided, all that runs on the machines that are left runs on and is routed to.
  */
-export async function losesStoreHost(trial: Trial, also: readonly Machine[] = []): Promise<void> {
-  const lost = [trial.first, ...also];
+export async function losesStore(trial: Trial, lost: readonly Machine[]): Promise<void> {
   const survivors = trial.bed.machines.filter((machine) => !lost.includes(machine));
   const before = await trial.containersOn(survivors);
   const beganMs = performance.now();
@@ -196,14 +220,14 @@ export async function losesStoreHost(trial: Trial, also: readonly Machine[] = []
   try {
     await during(longAwayMs);
     assert.deepEqual(await trial.containersOn(survivors), before);
-    trial.assertNoneFailed(survivors, beganMs + boundMs);
+    trial.assertBound(survivors, beganMs);
     const [survivor] = survivors;
     const [container] = survivor ? await trial.containers(survivor) : [];
     await survivor?.must(`docker kill ${container}`);
     const killedMs = performance.now();
     const isBack = async () => (await trial.containersOn(survivors)).length === before.length;
     await waitFor('what ended to be started again without a store', isBack);
-    trial.assertNoneFailed(survivors, killedMs + boundMs);
+    trial.assertBound(survivors, killedMs);
   } finally {
     await Promise.all(lost.map((machine) => machine.boot()));
   }
@@ -220,13 +244,13 @@ export async function losesStoreHostCable(trial: Trial): Promise<void> {
   await trial.first.cut();
   try {
     await during(longAwayMs);
-    trial.assertNoneFailed(survivors, beganMs + boundMs);
+    trial.assertBound(survivors, beganMs);
   } finally {
     await trial.first.heal();
   }
   const healedMs = performance.now();
   await trial.untilSettled();
-  trial.assertNoneFailed(trial.bed.machines, healedMs + boundMs);
+  trial.assertBound(trial.bed.machines, healedMs);
 }
 
 /** Two machines do not hear each other, and both hear the one with the store: nobody is given up. */
@@ -243,8 +267,8 @@ export async function losesLink(trial: Trial, one: Machine, other: Machine): Pro
   }
   const healedMs = performance.now();
   await trial.untilSettled();
-  trial.assertNoneFailed(trial.bed.machines, beganMs + boundMs, endedMs);
-  trial.assertNoneFailed(trial.bed.machines, healedMs + boundMs);
+  trial.assertBound(trial.bed.machines, beganMs, endedMs);
+  trial.assertBound(trial.bed.machines, healedMs);
   assert.deepEqual(await trial.places(), before);
 }
 
@@ -253,8 +277,8 @@ export async function losesDaemon(trial: Trial, victim: Machine): Promise<void> 
   const beganMs = performance.now();
   await victim.freeze({ container: 'gantry-host' });
   try {
-    if (victim === trial.first) await during(longAwayMs);
-    else await trial.untilReplaced(trial.others(victim));
+    if (victim === trial.first && !trial.isOnEtcd) await during(longAwayMs);
+    else await trial.untilReplaced(trial.others(victim), beganMs);
   } finally {
     await victim.thaw();
   }
@@ -290,12 +314,13 @@ export async function losesAll(trial: Trial, order: readonly Machine[]): Promise
   await Promise.all(order.map((machine) => machine.powerOff()));
   const [late, ...early] = order.toReversed();
   for (const machine of early.reverse()) await machine.boot();
-  if (late !== trial.first) {
-    await trial.bed.platform.untilAnswers(trial.app.name);
-    await trial.untilReplaced(early);
-  }
+  const earlyMs = performance.now();
+  if (late !== trial.first) await trial.bed.platform.untilAnswers(trial.app.name);
+  if (late !== trial.first || trial.isOnEtcd) await trial.untilReplaced(early, earlyMs);
   await late?.boot();
+  const lateMs = performance.now();
   await trial.untilSettled();
+  trial.measured('all back', lateMs, performance.now());
   for (const machine of order) await untilAnswersAt(trial, machine);
   const backMs = performance.now();
   const { requests } = trial.traffic;
@@ -349,7 +374,7 @@ export async function hasWrongClock(trial: Trial, victim: Machine, seconds: numb
     await victim.mendClock();
   }
   await trial.untilSettled();
-  trial.assertNoneFailed(trial.bed.machines, killedMs + boundMs);
+  trial.assertBound(trial.bed.machines, killedMs);
 }
 
 interface Ailment {

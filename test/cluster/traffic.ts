@@ -52,6 +52,14 @@ export class Traffic {
       });
   }
 
+  /** How long after `sinceMs` the last request began that failed: 0 where none did. */
+  lastFailedMs(machines: readonly Machine[], sinceMs: number, untilMs: number): number {
+    const times = this.#failed
+      .filter(({ machine, beganMs }) => machines.includes(machine) && beganMs < untilMs)
+      .map(({ beganMs }) => beganMs - sinceMs);
+    return Math.max(0, ...times);
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#loads.map((load) => load.stop()));
   }

@@ -7,35 +7,60 @@ import {
   losesDaemon,
   losesLink,
   losesMachine,
-  losesStoreHost,
+  losesStore,
   losesStoreHostCable,
   type Trial,
 } from '../cluster/failures.ts';
-import { pick, playRounds, type Round } from './rounds.ts';
+import type { Machine } from '../cluster/machine.ts';
+import { pick, playRounds, type Round, shuffle } from './rounds.ts';
 import type { SoakOptions, SoakResult } from './soak.ts';
 
-export function play({ count = 30, first }: SoakOptions): Promise<SoakResult> {
-  return playRounds({ count, first }, choose);
+export function play({ count = 30, ...options }: SoakOptions): Promise<SoakResult> {
+  return playRounds({ count, ...options }, (random) => {
+    const any = (trial: Trial) => pick(random, trial.bed.machines);
+    const rounds = options.isOnEtcd ? onEtcd(random) : onOneMachine(random);
+    return pick(random, [
+      ...rounds,
+      { name: 'daemon', play: (trial) => losesDaemon(trial, any(trial)) },
+      { name: 'clock ahead', play: (trial) => hasWrongClock(trial, any(trial), 300) },
+      { name: 'clock behind', play: (trial) => hasWrongClock(trial, any(trial), -300) },
+    ]);
+  });
 }
 
-function choose(random: Random): Round {
-  const any = (trial: Trial) => pick(random, trial.bed.machines);
+/** The first machine has the store: without it nothing is decided. */
+function onOneMachine(random: Random): Round[] {
   const further = (trial: Trial) => pick(random, trial.others(trial.first));
-  return pick<Round>(random, [
+  return [
     { name: 'power', play: (trial) => losesMachine(trial, further(trial), 'power') },
     { name: 'cable', play: (trial) => losesMachine(trial, further(trial), 'cable') },
-    { name: 'daemon', play: (trial) => losesDaemon(trial, any(trial)) },
-    { name: 'store host', play: (trial) => losesStoreHost(trial) },
-    { name: 'store host and another', play: (trial) => losesStoreHost(trial, [further(trial)]) },
-    { name: 'clock ahead', play: (trial) => hasWrongClock(trial, any(trial), 300) },
-    { name: 'clock behind', play: (trial) => hasWrongClock(trial, any(trial), -300) },
+    { name: "store host's power", play: (trial) => losesStore(trial, [trial.first]) },
+    {
+      name: "store host's power and another one's",
+      play: (trial) => losesStore(trial, [trial.first, further(trial)]),
+    },
     { name: "store host's cable", play: losesStoreHostCable },
     {
       name: 'link',
-      play: (trial) => {
-        const one = further(trial);
-        return losesLink(trial, one, pick(random, trial.others(one)));
-      },
+      play: (trial) => losesLink(trial, ...twoOf(random, trial.others(trial.first))),
     },
-  ]);
+  ];
+}
+
+/** Any two machines go on deciding without the third. */
+function onEtcd(random: Random): Round[] {
+  const any = (trial: Trial) => pick(random, trial.bed.machines);
+  const two = (trial: Trial) => twoOf(random, trial.bed.machines);
+  return [
+    { name: 'power', play: (trial) => losesMachine(trial, any(trial), 'power') },
+    { name: 'cable', play: (trial) => losesMachine(trial, any(trial), 'cable') },
+    { name: "two machines' power", play: (trial) => losesStore(trial, two(trial)) },
+    { name: 'link', play: (trial) => losesLink(trial, ...two(trial)) },
+  ];
+}
+
+function twoOf(random: Random, machines: readonly Machine[]): [Machine, Machine] {
+  const [one, other] = shuffle(random, machines);
+  if (!one || !other) throw new Error('there are not two machines');
+  return [one, other];
 }

@@ -4,8 +4,8 @@ import { pauses } from '../cluster/failures.ts';
 import { playRounds } from './rounds.ts';
 import type { SoakOptions, SoakResult } from './soak.ts';
 
-export function play({ count = 10, first }: SoakOptions): Promise<SoakResult> {
-  return playRounds({ count, first }, () => ({
+export function play({ count = 10, ...options }: SoakOptions): Promise<SoakResult> {
+  return playRounds({ count, ...options }, () => ({
     name: '10 pauses',
     play: (trial) => pauses(trial, 10),
   }));

@@ -4,8 +4,8 @@ import { losesAll } from '../cluster/failures.ts';
 import { playRounds, shuffle } from './rounds.ts';
 import type { SoakOptions, SoakResult } from './soak.ts';
 
-export function play({ count = 20, first }: SoakOptions): Promise<SoakResult> {
-  return playRounds({ count, first }, (random) => ({
+export function play({ count = 20, ...options }: SoakOptions): Promise<SoakResult> {
+  return playRounds({ count, ...options }, (random) => ({
     name: 'all without power',
     play: (trial) => losesAll(trial, shuffle(random, trial.bed.machines)),
   }));

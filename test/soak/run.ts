@@ -1,5 +1,5 @@
-// `npm run soak -- NAME [--times N] [--first K]`, or `--list`: runs that are too long for every day. Each is a file beside this
-// one. `--seeds` is another word for `--times`.
+// `npm run soak -- NAME [--times N] [--first K] [--etcd]`, or `--list`: runs that are too long for every day. Each is a file beside
+// this one. `--seeds` is another word for `--times`.
 // Prints a summary and what failed; exits 1 when anything did.
 
 import { readdirSync } from 'node:fs';
@@ -24,12 +24,13 @@ const { values, positionals } = parseArgs({
     times: { type: 'string' },
     seeds: { type: 'string' },
     first: { type: 'string' },
+    etcd: { type: 'boolean' },
     list: { type: 'boolean' },
   },
 });
 const [name = ''] = positionals;
 if (values.list || !soakNames().includes(name)) {
-  console.log(`npm run soak -- ${soakNames().join('|')} [--times N] [--first K]`);
+  console.log(`npm run soak -- ${soakNames().join('|')} [--times N] [--first K] [--etcd]`);
   process.exit(values.list ? 0 : 2);
 }
 const soak = (await import(join(import.meta.dirname, `${name}.ts`))) as Soak;
@@ -38,6 +39,7 @@ const startedAt = performance.now();
 const { played, failures, figures } = await soak.play({
   count: times === undefined ? undefined : Number(times),
   first: Number(values.first ?? 1),
+  isOnEtcd: values.etcd ?? false,
 });
 const seconds = Math.round((performance.now() - startedAt) / 1000);
 for (const failure of failures) console.log(failure);

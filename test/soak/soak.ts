@@ -5,6 +5,8 @@ export interface SoakOptions {
   count: number | undefined;
   /** Number of the first one: a later run can begin where an earlier one ended. */
   first: number;
+  /** The store is on etcd, on three machines: once it is, those machines keep it. */
+  isOnEtcd: boolean;
 }
 
 export interface SoakResult {
