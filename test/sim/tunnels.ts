@@ -11,6 +11,10 @@ export class Tunnels implements Overlay {
     this.#told = wanted;
   }
 
+  follow(wanted: Wanted): Promise<void> {
+    return this.ensure(wanted);
+  }
+
   /** Nobody changes them but who is asked here. */
   async differences(): Promise<string[]> {
     return [];

@@ -205,7 +205,7 @@ async function createParts(
     peers,
     runtime,
     network,
-    containerOf: async (jobId) => (await host.streams.logFiles(jobId)).at(-1)?.containerId,
+    containerOf: async (jobId) => host.streams.logFiles(jobId).at(-1)?.containerId,
   });
   const scheduler = createScheduler(
     { store, ...base('scheduler'), identity: config.hostId },

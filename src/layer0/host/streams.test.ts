@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { hasCode } from '#core/errors';
+import type { Runtime } from './runtime/runtime.ts';
 import { createSeal } from './seal.ts';
-import { relay } from './streams.ts';
+import { JobStreams, relay } from './streams.ts';
 
 class Frozen extends Duplex {
   override _read(): void {}
@@ -32,6 +33,32 @@ describe('an output-only attach', () => {
     await new Promise((resolve) => client.once('close', resolve));
     assert.ok(engine.written >= 1_000_000, `${engine.written} bytes were read`);
     assert.equal(engine.destroyed, true);
+  });
+});
+
+describe('log sources', () => {
+  it('are of every container that was started, and the engine is not asked', () => {
+    const at = {
+      name: 'web',
+      image: '',
+      state: 'exited',
+      isOutOfMemory: false,
+      createdAt: 0,
+    } as const;
+    const labels = { 'gantry.app': 'app-1', 'gantry.type': 'web', 'gantry.attempt': '2' };
+    const streams = new JobStreams({
+      runtime: {} as Runtime,
+      containers: () => [
+        { ...at, id: 'started', labels, logPath: '/logs/started' },
+        { ...at, id: 'made', labels, state: 'created' },
+      ],
+      jobIds: () => ['job-1'],
+      isTty: () => false,
+    });
+    const place = { job: 'job-1', app: 'app-1', type: 'web', index: 1, attempt: 2 };
+    assert.deepEqual(streams.logSources(), [
+      { containerId: 'started', path: '/logs/started', ...place },
+    ]);
   });
 });
 

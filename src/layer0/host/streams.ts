@@ -1,7 +1,6 @@
 // People at a process: attach, exec, signals, and where its log is. A reader that does not read never stops an app.
 
 import type { Duplex } from 'node:stream';
-import { hasCode } from '#core/errors';
 import type { AttachOptions, ExecOptions, LogSource } from './client.ts';
 import { attachBufferBytes } from './config.ts';
 import { hostErrors } from './errors.ts';
@@ -73,32 +72,18 @@ export class JobStreams {
     await this.#deps.runtime.signal(this.#running(jobId).id, signal);
   }
 
-  /** Containers that were removed meanwhile are left out. */
-  async logFiles(jobId: string): Promise<{ containerId: string; path: string }[]> {
-    const files: { containerId: string; path: string }[] = [];
-    for (const { id } of this.#deps.containers(jobId)) {
-      try {
-        const path = await this.#deps.runtime.logPath(id);
-        if (path) files.push({ containerId: id, path });
-      } catch (error) {
-        if (!hasCode(error, 'engine.notFound')) throw error;
-      }
-    }
-    return files;
+  logFiles(jobId: string): { containerId: string; path: string }[] {
+    return this.#deps
+      .containers(jobId)
+      .flatMap(({ id, logPath }) => (logPath ? [{ containerId: id, path: logPath }] : []));
   }
 
-  async logSources(): Promise<LogSource[]> {
-    const sources: LogSource[] = [];
-    for (const job of this.#deps.jobIds()) {
-      const files = new Map(
-        (await this.logFiles(job)).map((file) => [file.containerId, file.path]),
-      );
-      for (const container of this.#deps.containers(job)) {
-        const path = files.get(container.id);
-        if (path !== undefined) sources.push(logSource(container, job, path));
-      }
-    }
-    return sources;
+  logSources(): LogSource[] {
+    return [...this.#deps.jobIds()].flatMap((job) =>
+      this.#deps
+        .containers(job)
+        .flatMap((container) => (container.logPath ? [logSource(container, job)] : [])),
+    );
   }
 
   #newest(jobId: string): Container {
@@ -151,11 +136,11 @@ export function relay(
   engine.on('close', () => client.end());
 }
 
-function logSource(container: Container, job: string, path: string): LogSource {
+function logSource(container: Container, job: string): LogSource {
   const label = (name: string) => container.labels[name] ?? '';
   return {
     containerId: container.id,
-    path,
+    path: container.logPath ?? '',
     job,
     app: label(labels.app),
     type: label(labels.type),

@@ -36,6 +36,8 @@ export class AppNetworks implements Network {
   readonly #config: NetworkConfig;
   readonly #ledger: Ledger;
   readonly #loop: Loop;
+  /** Entries of tunnels alone: what a change of an address asks for. */
+  readonly #following: Loop;
   readonly #watches = new Set<(networks: readonly CarriedNetwork[]) => void>();
   /** Networks that this process has put in place, by app. */
   readonly #present = new Map<string, CarriedNetwork>();
@@ -57,14 +59,10 @@ export class AppNetworks implements Network {
     const wantedAddresses = async (app: string) =>
       app === routesApp ? maxMachines : 2 * (await jobsOf(app));
     this.#ledger = new Ledger({ store, clock, routes, wantedAddresses }, config);
-    this.#loop = createLoop({
-      name: 'network',
-      run: () => this.#pass(),
-      resyncMs,
-      clock: deps.clock,
-      random: deps.random,
-      log: deps.log,
-    });
+    const common = { resyncMs, clock, random: deps.random, log: deps.log };
+    this.#loop = createLoop({ name: 'network', run: () => this.#pass(), ...common });
+    const run = () => this.#tunnel('follow');
+    this.#following = createLoop({ name: 'tunnels', run, ...common });
   }
 
   async start(): Promise<void> {
@@ -73,15 +71,17 @@ export class AppNetworks implements Network {
     const signal = this.#ending.signal;
     // Only tunnels need to hear of each address, and only where there is another machine.
     const onChange = () => {
-      if (this.#deps.others().size > 0) this.#loop.trigger();
+      if (this.#deps.others().size > 0) this.#following.trigger();
     };
     this.#addresses = createMirror(store, addressPrefix, { clock, random, log, signal, onChange });
     this.#loop.start();
+    this.#following.start();
   }
 
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#loop.stop();
+    await this.#following.stop();
   }
 
   status(): Record<string, unknown> {
@@ -101,9 +101,9 @@ export class AppNetworks implements Network {
     return this.#inTurn(app, async () => {
       const network = await this.#ledger.ensureNetwork(app, appName);
       const gateway = await this.#ledger.ensureGateway(network);
-      await this.#materialize({ ...network, gateway });
+      const isNew = await this.#materialize({ ...network, gateway });
       await this.#publish();
-      await this.#tunnel();
+      await this.#tunnel(isNew ? 'ensure' : 'follow');
       return network;
     });
   }
@@ -192,7 +192,7 @@ export class AppNetworks implements Network {
       });
     }
     await this.#publish();
-    await this.#tunnel();
+    await this.#tunnel('ensure');
     await this.#collect();
     await this.#tellRefused();
   }
@@ -247,10 +247,10 @@ export class AppNetworks implements Network {
   }
 
   /** The tunnels of the networks carried here, as the store knows addresses now; a machine that is alone has none. */
-  async #tunnel(): Promise<void> {
+  async #tunnel(how: 'ensure' | 'follow'): Promise<void> {
     const wanted = this.#wantedOverlay();
     if (!wanted) return;
-    await this.#deps.overlay.ensure(wanted);
+    await this.#deps.overlay[how](wanted);
     this.#hasTunnels = wanted.networks.length > 0 || wanted.routes !== undefined;
   }
 
@@ -303,14 +303,16 @@ export class AppNetworks implements Network {
     for (const callback of [...this.#watches]) callback(networks);
   }
 
-  async #materialize(network: CarriedNetwork): Promise<void> {
-    if (this.#present.get(network.app)?.networkName === network.networkName) return;
+  /** Answers whether it was not there before. */
+  async #materialize(network: CarriedNetwork): Promise<boolean> {
+    if (this.#present.get(network.app)?.networkName === network.networkName) return false;
     await this.#deps.runtime.ensureNetwork({
       ...this.#engineNetwork(network),
       mtu: this.#config.mtu,
       reachableFrom: routesName(this.#config.cluster),
     });
     this.#present.set(network.app, network);
+    return true;
   }
 
   #engineNetwork(network: CarriedNetwork): EngineNetwork {

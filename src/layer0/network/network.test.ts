@@ -77,6 +77,9 @@ function aNetwork(
         ensure: async (wanted) => {
           tunnels.push(wanted);
         },
+        follow: async (wanted) => {
+          tunnels.push(wanted);
+        },
         differences: async () => differences.shift() ?? [],
       },
       others: () => new Map(Object.entries(machines).filter(([id]) => id !== host)),

@@ -7,16 +7,21 @@ import {
   type OverlayCommands,
   type OverlaySeen,
   type OverlayWanted,
-  planOverlay,
   tunnelPrefix,
 } from './decide/overlay.ts';
-import { planRoutes, routeProtocol } from './decide/routes.ts';
+import { planAll, planEntries } from './decide/plan-overlay.ts';
+import { routeProtocol } from './decide/routes.ts';
 import { networkErrors } from './errors.ts';
 import { type RunCommand, runCommand } from './run-command.ts';
 
 export interface Overlay {
-  /** Makes the kernel agree; cheap when it does. network.overlay when it cannot. */
+  /** Looks at the kernel and makes it agree. network.overlay when it cannot. */
   ensure(wanted: OverlayWanted): Promise<void>;
+  /**
+   * As `ensure`, without a look where only entries differ from what was last put in place: costs nothing when none does.
+   * What was changed behind our back is found by the next `ensure`.
+   */
+  follow(wanted: OverlayWanted): Promise<void>;
   /** What would have to be done so that the kernel agrees, as commands; none when it does. Nothing is changed. */
   differences(wanted: OverlayWanted): Promise<string[]>;
 }
@@ -24,15 +29,29 @@ export interface Overlay {
 export function createOverlay(run: RunCommand = runCommand): Overlay {
   // One at a time: what is seen must still be so when it is acted on.
   let last = Promise.resolve();
+  /** What the kernel agrees with; undefined when that is not known. */
+  let inPlace: OverlayWanted | undefined;
+  const inTurn = (act: () => Promise<void>) => {
+    const mine = last.then(act);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+  const look = async (wanted: OverlayWanted) => {
+    inPlace = undefined;
+    if (await ensure(run, wanted)) inPlace = wanted;
+  };
   return {
-    ensure(wanted) {
-      const mine = last.then(() => ensure(run, wanted));
-      last = mine.catch(() => undefined);
-      return mine;
-    },
+    ensure: (wanted) => inTurn(() => look(wanted)),
+    follow: (wanted) =>
+      inTurn(async () => {
+        const commands = inPlace && planEntries(wanted, inPlace);
+        inPlace = undefined;
+        if (!commands || (await tell(run, commands)) !== undefined) return look(wanted);
+        inPlace = wanted;
+      }),
     async differences(wanted) {
       await last;
-      const { ip, bridge } = await compare(run, wanted);
+      const { ip, bridge } = (await compare(run, wanted)).commands;
       return [...ip.map((line) => `ip ${line}`), ...bridge.map((line) => `bridge ${line}`)];
     },
   };
@@ -44,37 +63,40 @@ export async function removeOverlay(cluster: string, run: RunCommand = runComman
     await createOverlay(run).ensure({ cluster, local: '', mtu: 0, networks: [] });
 }
 
-/** A container that begins or ends meanwhile changes entries too: what fails is looked at again before it counts. */
-async function ensure(run: RunCommand, wanted: OverlayWanted): Promise<void> {
+/**
+ * A container that begins or ends meanwhile changes entries too: what fails is looked at again before it counts. Answers
+ * whether all that is wanted is there: what the engine has no bridge for yet is not.
+ */
+async function ensure(run: RunCommand, wanted: OverlayWanted): Promise<boolean> {
   let words: unknown;
   for (let round = 0; round < maxRounds; round++) {
-    const { ip, bridge } = await compare(run, wanted);
-    if (ip.length + bridge.length === 0) return;
-    words = undefined;
-    for (const [program, lines] of [
-      ['ip', ip],
-      ['bridge', bridge],
-    ] as const) {
-      if (lines.length === 0) continue;
-      await run(program, ['-force', '-batch', '-'], `${lines.join('\n')}\n`).catch((error) => {
-        words ??= error instanceof Error ? error.message : error;
-      });
-    }
-    if (words === undefined) return;
+    const { seen, commands } = await compare(run, wanted);
+    words = await tell(run, commands);
+    if (words === undefined) return wanted.networks.every(({ bridge }) => seen.bridges.has(bridge));
   }
   throw networkErrors.overlay(`the tunnels to other machines are not as they should be: ${words}`);
 }
 
+/** Answers what the first program that failed said. */
+async function tell(run: RunCommand, { ip, bridge }: OverlayCommands): Promise<unknown> {
+  let words: unknown;
+  for (const [program, lines] of [
+    ['ip', ip],
+    ['bridge', bridge],
+  ] as const) {
+    if (lines.length === 0) continue;
+    await run(program, ['-force', '-batch', '-'], `${lines.join('\n')}\n`).catch((error) => {
+      words ??= error instanceof Error ? error.message : error;
+    });
+  }
+  return words;
+}
+
 const maxRounds = 3;
 
-async function compare(run: RunCommand, wanted: OverlayWanted): Promise<OverlayCommands> {
+async function compare(run: RunCommand, wanted: OverlayWanted) {
   const seen = await look(run, wanted.cluster);
-  const tunnels = planOverlay(wanted, seen);
-  const routes = planRoutes(wanted.routes, seen.routes, wanted);
-  return {
-    ip: [...tunnels.ip, ...routes.ip],
-    bridge: [...tunnels.bridge, ...routes.bridge],
-  };
+  return { seen, commands: planAll(wanted, seen) };
 }
 
 const linksParser = parser(

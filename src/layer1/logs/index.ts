@@ -7,7 +7,7 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import type { HostClient } from '#layer0/host/client';
 import { type JobStatus, statusPrefix } from '#layer0/host/wire';
-import { createMirror, type Mirror, type Store } from '#layer0/store/client';
+import { createMirror, type Mirror, type MirrorOptions, type Store } from '#layer0/store/client';
 import { Collector } from './collector.ts';
 import type { LogsConfig } from './config.ts';
 import { logsErrors } from './errors.ts';
@@ -59,9 +59,13 @@ class Logs implements Component {
 
   async start(): Promise<void> {
     const { store, appPrefix, clock, random, log } = this.#deps;
+    const { hostId } = this.#config;
     const common = { clock, random, log, signal: this.#stop.signal };
     this.#apps = createMirror(store, appPrefix, common);
-    const onChange = () => this.#collector?.trigger();
+    const onChange: MirrorOptions<JobStatus>['onChange'] = (change) => {
+      if (change === 'resync' || change.some(({ entry }) => entry.value.host === hostId))
+        this.#collector?.trigger();
+    };
     createMirror<JobStatus>(store, statusPrefix, { ...common, onChange });
     this.#leading = this.#lead();
     await listenTcp(this.#server, '127.0.0.1', this.#config.port);

@@ -207,7 +207,7 @@ function registerStreamContract(get: () => ContractSubject): void {
     const { runtime } = get();
     const id = await started(get(), 'log', { kind: 'runs' });
     const { dataRoot } = await runtime.info();
-    assert.ok((await runtime.logPath(id)).startsWith(`${dataRoot}/`));
+    assert.ok((await runtime.inspect(id))?.logPath?.startsWith(`${dataRoot}/`));
   });
 }
 

@@ -134,6 +134,9 @@ export class FakeProcess {
       ...(this.#finishedAt === undefined ? {} : { finishedAt: this.#finishedAt }),
       ...(spec.network.kind === 'app' ? { ip: spec.network.ip } : {}),
       ...(this.state === 'running' ? { pid: 1 } : {}),
+      ...(this.state === 'created'
+        ? {}
+        : { logPath: `/fake/containers/${this.id}/${this.id}-json.log` }),
     };
   }
 

@@ -159,10 +159,6 @@ function containerCalls(world: World) {
       publish(world, process, 'destroy');
     }) satisfies Runtime['remove'],
     wait: ((id, signal) => waitForExit(world, id, signal)) satisfies Runtime['wait'],
-    logPath: (async (id) => {
-      find(world, id, `find the log of container ${id}`);
-      return `/fake/containers/${id}/${id}-json.log`;
-    }) satisfies Runtime['logPath'],
     events: (labels: Record<string, string>, signal: AbortSignal) => events(world, labels, signal),
   };
 }

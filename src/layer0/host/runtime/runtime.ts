@@ -57,6 +57,8 @@ export interface Container {
   /** In its app network. */
   ip?: string;
   pid?: number;
+  /** The engine's log file on the machine, once it was started; rotated ones end in .1, .2. */
+  logPath?: string;
 }
 
 export type EngineEvent =
@@ -120,8 +122,6 @@ export interface Runtime {
     rows: number,
     cols: number,
   ): Promise<void>;
-  /** The engine's log file of a container on the machine; its rotated ones end in .1, .2. */
-  logPath(id: string): Promise<string>;
   /** Reconnects by itself; begins every connection with a resync. Ends with the signal. */
   events(labels: Record<string, string>, signal: AbortSignal): AsyncGenerator<EngineEvent>;
 

@@ -101,11 +101,12 @@ function planDevice(
   if (seen.bridges.get(network.bridge) !== mac)
     ip.push(`link set ${network.bridge} address ${mac}`);
   const found = seen.devices.get(name);
+  const device = vxlanDevice(wanted, network);
   const isRight =
-    found?.vni === network.vni &&
-    found.local === local &&
-    found.mtu === mtu &&
-    found.bridge === network.bridge &&
+    found?.vni === device.vni &&
+    found.local === device.local &&
+    found.mtu === device.mtu &&
+    found.bridge === device.bridge &&
     found.isUp;
   if (found && !isRight) ip.push(`link del ${name}`);
   if (!isRight) {
@@ -138,7 +139,15 @@ function planDevice(
   for (const entry of ports.missing) bridge.push(`fdb replace ${entry} dev ${name} master static`);
 }
 
-function entriesOf(endpoints: readonly Endpoint[]) {
+/** The tunnel's device as it should be. */
+export function vxlanDevice(
+  { local, mtu }: Pick<OverlayWanted, 'local' | 'mtu'>,
+  { vni, bridge }: Pick<TunnelledNetwork, 'vni' | 'bridge'>,
+): Device {
+  return { vni, local, mtu, bridge, isUp: true };
+}
+
+export function entriesOf(endpoints: readonly Endpoint[]) {
   return {
     tunnels: new Set(endpoints.map(({ ip, member }) => `${macOf(ip)} ${member}`)),
     ports: new Set(endpoints.map(({ ip }) => macOf(ip))),

@@ -70,9 +70,9 @@ export function planRoutes(
     if (seen.device) ip.push(`link del ${name}`);
     return commands;
   }
-  const { vni, address, peers, places } = wanted;
-  const mac = macOf(address.split('/')[0] ?? '');
-  const device = { vni, local, mtu, bridge: undefined, isUp: true, mac };
+  const { vni, places } = wanted;
+  const device = deviceOf(wanted, { local, mtu });
+  const { mac } = device;
   const isRight = seen.device !== undefined && isSame(seen.device, device);
   if (seen.device && !isRight) ip.push(`link del ${name}`);
   if (!isRight) {
@@ -81,35 +81,54 @@ export function planRoutes(
   }
   const now = (kind: 'addresses' | 'tunnels' | 'neighbours' | 'routes') =>
     isRight ? seen[kind] : new Set<string>();
-  const addresses = difference(new Set([address]), now('addresses'));
+  const entries = entriesOf(wanted);
+  const addresses = difference(entries.addresses, now('addresses'));
   for (const entry of addresses.missing) ip.push(`addr replace ${entry} dev ${name}`);
   for (const entry of addresses.gone) ip.push(`addr del ${entry} dev ${name}`);
-  const tunnels = difference(
-    new Set(peers.map((peer) => `${macOf(peer.ip)} ${peer.member}`)),
-    now('tunnels'),
-  );
+  const tunnels = difference(entries.tunnels, now('tunnels'));
   for (const [gone, member] of pairs(tunnels.gone))
     bridge.push(`fdb del ${gone} dev ${name} dst ${member} self`);
   for (const [lladdr, member] of pairs(tunnels.missing))
     bridge.push(`fdb replace ${lladdr} dev ${name} dst ${member} self permanent`);
-  const neighbours = difference(
-    new Set(peers.map((peer) => `${peer.ip} ${macOf(peer.ip)}`)),
-    now('neighbours'),
-  );
+  const neighbours = difference(entries.neighbours, now('neighbours'));
   for (const [gone] of pairs(neighbours.gone)) ip.push(`neigh del ${gone} dev ${name}`);
   for (const [peer, lladdr] of pairs(neighbours.missing))
     ip.push(`neigh replace ${peer} lladdr ${lladdr} dev ${name} nud permanent`);
   // An address that moved is replaced where it is: there is no moment in which it leads nowhere.
-  const routes = difference(
-    new Set(places.map((place) => `${place.ip} ${place.via}`)),
-    now('routes'),
-  );
+  const routes = difference(entries.routes, now('routes'));
   const replaced = new Set(places.map((place) => place.ip));
   for (const [gone] of pairs(routes.gone))
     if (!replaced.has(gone)) ip.push(`route del ${gone}/32 dev ${name}`);
   for (const [place, via] of pairs(routes.missing))
     ip.push(`route replace ${place}/32 via ${via} dev ${name} proto ${routeProtocol}`);
   return commands;
+}
+
+/** As the kernel shows them once all of that is in place. */
+export function routesInPlace(
+  wanted: RoutesWanted | undefined,
+  context: Pick<RoutesContext, 'local' | 'mtu'>,
+): RoutesSeen {
+  if (wanted) return { device: deviceOf(wanted, context), ...entriesOf(wanted) };
+  const none: ReadonlySet<string> = new Set();
+  return { device: undefined, addresses: none, tunnels: none, neighbours: none, routes: none };
+}
+
+function deviceOf(
+  { vni, address }: RoutesWanted,
+  { local, mtu }: Pick<RoutesContext, 'local' | 'mtu'>,
+): Device & { mac: string } {
+  const mac = macOf(address.split('/')[0] ?? '');
+  return { vni, local, mtu, bridge: undefined, isUp: true, mac };
+}
+
+function entriesOf({ address, peers, places }: RoutesWanted) {
+  return {
+    addresses: new Set([address]),
+    tunnels: new Set(peers.map((peer) => `${macOf(peer.ip)} ${peer.member}`)),
+    neighbours: new Set(peers.map((peer) => `${peer.ip} ${macOf(peer.ip)}`)),
+    routes: new Set(places.map((place) => `${place.ip} ${place.via}`)),
+  };
 }
 
 function isSame(seen: Device & { mac: string }, wanted: Device & { mac: string }): boolean {

@@ -138,6 +138,7 @@ export function toContainer(seen: InspectedContainer): Container {
     ...(finishedAt === undefined ? {} : { finishedAt }),
     ...(ip ? { ip } : {}),
     ...(seen.State.Pid > 0 ? { pid: seen.State.Pid } : {}),
+    ...(seen.LogPath ? { logPath: seen.LogPath } : {}),
   };
 }
 

@@ -10,7 +10,7 @@ import { waitForExit } from './wait.ts';
 
 type ContainerCalls = Pick<
   Runtime,
-  'list' | 'inspect' | 'create' | 'start' | 'signal' | 'remove' | 'wait' | 'logPath'
+  'list' | 'inspect' | 'create' | 'start' | 'signal' | 'remove' | 'wait'
 >;
 
 /** Inspects in flight for one list. */
@@ -35,11 +35,6 @@ export function createContainerCalls(engine: Engine): ContainerCalls {
     signal: (id, name) => signalContainer(engine, id, name),
     remove: (id) => removeContainer(engine, id),
     wait: (id, abort) => waitForExit({ ...engine, inspect }, id, abort),
-    async logPath(id) {
-      const seen = await findContainer(engine, id);
-      if (seen) return seen.LogPath ?? '';
-      throw engineErrors.notFound(`could not find the log of container ${id}: no such container`);
-    },
   };
 }
 
