@@ -408,7 +408,11 @@ describe('a deployment that rolls back', () => {
     });
     const [step] = decide(view);
     assert.ok(step?.type === 'fail');
-    assert.match(step.reason, /x; v1 is not healthy either: web.1 is failed \(exit 2\)/);
+    assert.match(step.reason, /x; v1 is not healthy either: web.1 is failed \(exit 2\)$/);
+    const jobs = [...view.jobs, aJob({ id: 'job-2', release: 'rel-2' })];
+    const [kept] = decide({ ...view, formations: [aFormation(1, 1), aFormation(2, 1)], jobs });
+    assert.ok(kept?.type === 'fail');
+    assert.match(kept.reason, /exit 2\); what is healthy of v2 stays until it is$/);
   });
 });
 

@@ -127,7 +127,10 @@ function decideRollback(view: AppView, deployment: Deployment, options: DecideOp
   if (isDone) return { steps: [{ type: 'fail', deployment: deployment.id, reason }] };
   if (shape && isOver(view, shape, deployment, options) && !isHealthyWhole(view, shape)) {
     const also = `${reason}; v${shape.version} is not healthy either: ${sickest(view, shape)}`;
-    return { steps: [{ type: 'fail', deployment: deployment.id, reason: also }] };
+    const kept = isAnyHealthy(view, deployment.newRelease)
+      ? `; what is healthy of v${deployment.newVersion} stays until it is`
+      : '';
+    return { steps: [{ type: 'fail', deployment: deployment.id, reason: `${also}${kept}` }] };
   }
   return { steps, againMs: shape ? nextLook(view, shape, options) : longestLookMs };
 }
@@ -224,6 +227,10 @@ function isHealthyWhole(view: AppView, shape: ReleaseShape): boolean {
     asked.length > 0 &&
     asked.every(([type, { quantity, healthy }]) => healthy >= Math.min(quantity, wanted[type] ?? 0))
   );
+}
+
+function isAnyHealthy(view: AppView, release: string): boolean {
+  return Object.values(countsOf(view, release)).some(({ healthy }) => healthy > 0);
 }
 
 /** Its formation asks for all that people want. */
