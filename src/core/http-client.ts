@@ -137,6 +137,12 @@ class NodeHttpClient implements HttpClient {
     this.#agent.destroy();
   }
 
+  /** Those that wait for a call may have died unheard with the one that failed: of a machine that lost its power, all have. */
+  #dropIdle(): void {
+    for (const sockets of Object.values(this.#agent.freeSockets))
+      for (const socket of sockets ?? []) socket.destroy();
+  }
+
   #timeoutMs(options: CallOptions): number {
     return options.timeoutMs ?? this.#options.timeoutMs ?? defaultTimeoutMs;
   }
@@ -201,6 +207,7 @@ class NodeHttpClient implements HttpClient {
       });
       request.once('error', (cause) => {
         settle();
+        if (!options.signal?.aborted) this.#dropIdle();
         reject(
           asBroken(
             cause,

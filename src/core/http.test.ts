@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -170,6 +171,33 @@ describe('HTTP between components', () => {
     hung.close();
     silent.closeAllConnections();
     silent.close();
+  });
+
+  test('finds a server again whose machine lost its power, by its second call', async () => {
+    let isBack = false;
+    const waiting = new Set<Socket>();
+    const known = new WeakSet<Socket>();
+    // What was connected before is answered with a reset by the machine that is back.
+    const machine = createTcpServer((socket) => {
+      if (!isBack) known.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.on('data', () => {
+        if (isBack && known.has(socket)) socket.resetAndDestroy();
+        else waiting.add(socket);
+        if (!isBack && waiting.size < 3) return;
+        for (const one of waiting) one.write('HTTP/1.1 204 No Content\r\n\r\n');
+        waiting.clear();
+      });
+    });
+    await new Promise<void>((resolve) => machine.listen(0, '127.0.0.1', resolve));
+    const { port } = machine.address() as { port: number };
+    const caller = createHttpClient({ baseUrl: `http://127.0.0.1:${port}`, timeoutMs: 5_000 });
+    await Promise.all([1, 2, 3].map(() => caller.json('GET', '/')));
+    isBack = true;
+    await assert.rejects(caller.json('GET', '/'), rejectsWith('core.unreachable'));
+    await caller.json('GET', '/');
+    caller.close();
+    machine.close();
   });
 
   test('takes over the socket of a server that died, and refuses one that is answered', async () => {
