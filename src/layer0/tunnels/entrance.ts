@@ -21,12 +21,18 @@ export interface EntranceDeps {
 
 export class Entrance {
   readonly #deps: EntranceDeps;
-  readonly #servers = new Map<string, Server>();
+  readonly #servers = new Map<string, { server: Server; host: string }>();
   readonly #refused = new Map<string, string>();
   #connections = 0;
 
   constructor(deps: EntranceDeps) {
     this.#deps = deps;
+  }
+
+  /** Nobody who could go elsewhere waits for a machine that is away; the next `listen` may be late on a busy machine. */
+  refuseAway(): void {
+    for (const [key, { server, host }] of this.#servers)
+      if (this.#deps.links.isAway(host)) this.#close(key, server);
   }
 
   /**
@@ -36,18 +42,13 @@ export class Entrance {
   async listen(wanted: ReadonlyMap<string, Wanted>): Promise<void> {
     const there = [...wanted].filter(([, { host }]) => !this.#deps.links.isAway(host));
     const keys = new Set(there.map(([key]) => key));
-    for (const [key, server] of this.#servers) {
-      if (keys.has(key)) continue;
-      this.#servers.delete(key);
-      server.close();
-    }
+    for (const [key, { server }] of this.#servers) if (!keys.has(key)) this.#close(key, server);
     for (const key of this.#refused.keys()) if (!keys.has(key)) this.#refused.delete(key);
     for (const [key, one] of there) if (!this.#servers.has(key)) await this.#open(key, one);
   }
 
   stop(): void {
-    for (const server of this.#servers.values()) server.close();
-    this.#servers.clear();
+    for (const [key, { server }] of this.#servers) this.#close(key, server);
   }
 
   status(): Record<string, unknown> {
@@ -76,7 +77,12 @@ export class Entrance {
       this.#deps.log.warn({ ...wanted, err: error }, 'a tunnel failed'),
     );
     this.#refused.delete(key);
-    this.#servers.set(key, server);
+    this.#servers.set(key, { server, host: wanted.host });
+  }
+
+  #close(key: string, server: Server): void {
+    this.#servers.delete(key);
+    server.close();
   }
 
   #take(socket: Socket, wanted: Wanted): void {
@@ -118,7 +124,6 @@ export class Entrance {
       const { code, message } = toAppError(error);
       log.info({ ...wanted, code, reason: message }, 'no connection through a tunnel');
       socket.resetAndDestroy();
-      if (code === 'core.timeout' || code === 'core.unreachable') links.doubt(wanted.host);
     }
   }
 }

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#core/clock';
 import type { Component } from '#core/component';
-import { hasCode } from '#core/errors';
+import { hasCode, toAppError } from '#core/errors';
 import type { HttpClient } from '#core/http-client';
 import type { HttpServer } from '#core/http-server';
 import type { Log } from '#core/log';
@@ -12,7 +12,7 @@ import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
 import type { DiscoveryClient } from '#layer0/discovery/client';
 import { carry } from './carry.ts';
-import { type Limits, limits, maxTunnels, resyncMs } from './config.ts';
+import { askAgainMs, type Limits, limits, maxTunnels, resyncMs } from './config.ts';
 import { type Wanted, wantedTunnels } from './decide/plan.ts';
 import { Entrance } from './entrance.ts';
 import { tunnelErrors } from './errors.ts';
@@ -55,7 +55,7 @@ const pingPath = '/tunnels/ping';
 class LoopbackTunnels implements Tunnels {
   readonly #deps: TunnelDeps;
   readonly #here: string;
-  readonly #timeoutMs: number;
+  readonly #limits: Limits;
   readonly #links: Links;
   readonly #entrance: Entrance;
   readonly #exit: Exit;
@@ -64,14 +64,18 @@ class LoopbackTunnels implements Tunnels {
 
   constructor(deps: TunnelDeps, config: Required<TunnelConfig>) {
     const { discovery, memberOf, clock, random, log } = deps;
-    const { hostId: here, apiSocket, maxConnections, pingEveryMs, pingTimeoutMs } = config;
+    const { hostId: here, apiSocket, maxConnections, pingEveryMs, endAfterMs } = config;
     this.#deps = deps;
     this.#here = here;
-    this.#timeoutMs = pingTimeoutMs;
+    this.#limits = config;
     this.#links = new Links({
       ping: (hostId) => this.#ping(hostId),
-      onChange: () => this.#loop.trigger(),
+      onChange: () => {
+        this.#entrance.refuseAway();
+        this.#loop.trigger();
+      },
       pingEveryMs,
+      endAfterMs,
       clock,
       log,
     });
@@ -133,21 +137,43 @@ class LoopbackTunnels implements Tunnels {
   }
 
   async #ping(hostId: string): Promise<void> {
-    await this.#deps.client(hostId).json('GET', pingPath, { timeoutMs: this.#timeoutMs });
+    const { pingTimeoutMs: timeoutMs } = this.#limits;
+    const ask = () => this.#deps.client(hostId).json('GET', pingPath, { timeoutMs });
+    await ask().catch((error) => onceMore(error, ask));
   }
 
+  /** Nothing of the caller's is sent before this resolves, so that asking again is safe whatever the caller wants. */
   async #open(host: string, path: string): Promise<Duplex> {
-    if (this.#links.isAway(host)) throw tunnelErrors.away(`${host} does not answer`);
-    const options = { protocol: 'tunnel', timeoutMs: this.#timeoutMs };
-    const ask = () => this.#deps.client(host).upgrade(path, options);
-    // A connection that was kept may have ended just now; nothing of the caller's was sent yet.
-    const again = (error: unknown) => {
-      if (hasCode(error, 'core.unreachable')) return ask();
-      throw error;
+    const { clock } = this.#deps;
+    const { endAfterMs, pingTimeoutMs, patienceMs } = this.#limits;
+    // Not before what is open would end: it is the links that give a machine up.
+    const timeoutMs = endAfterMs + pingTimeoutMs;
+    const ask = async () => {
+      if (this.#links.isAway(host)) throw tunnelErrors.away(`${host} does not answer`);
+      return this.#deps.client(host).upgrade(path, { protocol: 'tunnel', timeoutMs });
     };
-    const { socket, head } = await ask().catch(again);
-    socket.on('error', () => socket.destroy());
-    if (head.length > 0) socket.unshift(head);
-    return socket;
+    const untilMs = clock.monotonicMs() + patienceMs;
+    for (;;) {
+      try {
+        const { socket, head } = await ask().catch((error) => onceMore(error, ask));
+        socket.on('error', () => socket.destroy());
+        if (head.length > 0) socket.unshift(head);
+        return socket;
+      } catch (error) {
+        const { code } = toAppError(error);
+        if (code === 'core.unreachable' || code === 'core.timeout') this.#links.doubt(host);
+        if (!mayPass.has(code) || clock.monotonicMs() >= untilMs) throw error;
+        await clock.sleep(askAgainMs);
+      }
+    }
   }
+}
+
+/** The machine may just have begun, or be about to answer again. */
+const mayPass = new Set(['core.unreachable', 'tunnels.notFound', 'tunnels.away']);
+
+/** A connection that was kept may have ended just now. */
+function onceMore<T>(error: unknown, ask: () => Promise<T>): Promise<T> {
+  if (hasCode(error, 'core.unreachable')) return ask();
+  throw error;
 }

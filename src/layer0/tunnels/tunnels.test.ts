@@ -30,6 +30,7 @@ afterEach(async () => {
 class Cable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #nears = new Set<Socket>();
   #isHeld = false;
 
   constructor(port: number) {
@@ -41,6 +42,8 @@ class Cable {
         socket.once('close', () => this.#sockets.delete(socket));
         if (this.#isHeld) socket.pause();
       }
+      this.#nears.add(near);
+      near.once('close', () => this.#nears.delete(near));
       this.#join(near, far);
       this.#join(far, near);
     });
@@ -69,6 +72,14 @@ class Cable {
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** The machine lost its power: no connection ends, and what is said on one is answered with a reset now. */
+  forget(): void {
+    for (const near of this.#nears)
+      near.removeAllListeners('data').on('data', () => near.resetAndDestroy());
+    for (const socket of this.#sockets)
+      if (!this.#nears.has(socket)) socket.removeAllListeners('close').destroy();
+  }
+
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
@@ -79,6 +90,9 @@ interface Bed {
   near: Tunnels;
   far: Tunnels;
   cable: Cable;
+  /** Calls from the near machine to the far one that ask for a connection to a process. */
+  asked(): number;
+  ping(): Promise<unknown>;
   /** As the near machine sees the process. */
   instance(): Instance;
   registry: DiscoveryClient;
@@ -87,8 +101,19 @@ interface Bed {
 const maxConnections = 64;
 /** Long enough for a slow machine, but where a test waits for it. */
 let pingTimeoutMs = 10_000;
+let endAfterMs = 15_000;
+
+const patience = () => ({
+  maxConnections,
+  pingEveryMs: 50,
+  pingTimeoutMs,
+  endAfterMs,
+  patienceMs: 2_000,
+});
 
 let bed: Bed;
+/** Whether the machine of the process has heard of it. */
+let isKnownThere: boolean;
 /** What the process does with a connection. */
 let behave: (socket: Socket) => unknown;
 
@@ -105,6 +130,7 @@ async function aProcess(): Promise<number> {
 }
 
 beforeEach(async () => {
+  isKnownThere = true;
   const store = createMemoryStore({ clock });
   const see = (here?: string) => {
     const discovery = createDiscovery({
@@ -123,19 +149,30 @@ beforeEach(async () => {
   await registry.register(anInstance(1, { ...there, port, ports: { http: port } }));
   const door = createHttpServer({ log: silentLog });
   let client: HttpClient;
-  const make = (discovery: DiscoveryClient, hostId: string) =>
+  let asked = 0;
+  const make = (discovery: Pick<DiscoveryClient, 'directory' | 'watchAll'>, hostId: string) =>
     createTunnels(
       {
         discovery,
         clock,
         random,
         log: silentLog,
-        client: () => client,
+        client: () => ({
+          json: (...call) => client.json(...call),
+          upgrade: (...call) => {
+            asked++;
+            return client.upgrade(...call);
+          },
+        }),
         memberOf: () => 'host-a',
       },
-      { hostId, apiSocket: '/nowhere', maxConnections, pingEveryMs: 50, pingTimeoutMs },
+      { hostId, apiSocket: '/nowhere', ...patience() },
     );
-  const [near, far] = [make(fromNear, 'host-a'), make(fromFar, 'host-b')];
+  const heard = {
+    directory: () => (isKnownThere ? fromFar.directory() : undefined),
+    watchAll: fromFar.watchAll.bind(fromFar),
+  };
+  const [near, far] = [make(fromNear, 'host-a'), make(heard, 'host-b')];
   far.registerRoutes(door);
   const cable = new Cable(await listenTcp(door, loopback, 0));
   client = createHttpClient({ baseUrl: `http://${loopback}:${await cable.listen()}` });
@@ -148,7 +185,8 @@ beforeEach(async () => {
     () => door.close(),
   );
   const instance = () => fromNear.instances(service)[0] as Instance;
-  bed = { near, far, cable, instance, registry };
+  const ping = () => client.json('GET', '/tunnels/ping');
+  bed = { near, far, cable, asked: () => asked, ping, instance, registry };
   await until('the tunnel is there', () => seen().tunnels === 1);
 });
 
@@ -280,12 +318,66 @@ describe('a connection through a tunnel', () => {
   );
 });
 
-describe('a machine that does not answer', () => {
+describe('a machine that has begun anew', () => {
+  test('is reached although every connection to it that was kept is dead', limit, async () => {
+    behave = echo;
+    const open = Array.from({ length: 5 }, dial);
+    for (const socket of open) socket.write('x');
+    await Promise.all(open.map((socket) => once(socket, 'data')));
+    await Promise.all([1, 2, 3, 4].map(() => bed.ping()));
+    bed.cable.forget();
+    const socket = dial();
+    socket.write('y');
+    assert.equal(String((await once(socket, 'data'))[0]), 'y');
+  });
+
+  test('is asked again when it has not heard of its process yet', limit, async () => {
+    behave = echo;
+    isKnownThere = false;
+    const socket = dial();
+    socket.write('y');
+    await until('it was asked', () => bed.asked() > 0);
+    isKnownThere = true;
+    assert.equal(String((await once(socket, 'data'))[0]), 'y');
+  });
+
+  test('breaks the connection when it never hears of it', limit, async () => {
+    isKnownThere = false;
+    const socket = dial();
+    socket.write('y');
+    assert.equal(await endOf(socket), 'broken');
+  });
+});
+
+describe('a machine whose answer is late', () => {
   before(() => {
-    pingTimeoutMs = 1_000;
+    pingTimeoutMs = 500;
   });
   after(() => {
     pingTimeoutMs = 10_000;
+  });
+
+  test('loses nothing: neither what is open nor what was to be', limit, async () => {
+    behave = echo;
+    const open = dial();
+    open.write('x');
+    await once(open, 'data');
+    bed.cable.hold();
+    const late = dial();
+    await once(late, 'connect');
+    for (const socket of [open, late]) socket.write('y');
+    await until('it is away', () => seen().away.length === 1);
+    bed.cable.heal();
+    for (const socket of [open, late]) assert.equal(String((await once(socket, 'data'))[0]), 'y');
+  });
+});
+
+describe('a machine that does not answer', () => {
+  before(() => {
+    [pingTimeoutMs, endAfterMs] = [1_000, 1_500];
+  });
+  after(() => {
+    [pingTimeoutMs, endAfterMs] = [10_000, 15_000];
   });
 
   test('ends the connections to it, refuses new ones, and is found again', limit, async () => {
