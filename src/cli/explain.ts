@@ -24,6 +24,7 @@ function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefin
   const url = cluster?.url ?? 'the API';
   if (status === 503 && storeCall.test(message))
     return `the store of the cluster does not answer (${storeCauseOf(message)}): nothing is decided until it does, and everything that runs goes on; \`gantry cluster status\` says which machines are away`;
+  if (code === 'core.unreachable' && lostAnswer.test(message)) return lostSentence(url, message);
   if (code === 'core.unreachable' && status === 503) {
     const at = cluster?.address === undefined ? '' : ` (at ${cluster.address})`;
     if (noApi.test(message))
@@ -33,12 +34,11 @@ function sentenceOf({ code, status, message }: Known, cluster: Cluster | undefin
       : 'is Gantry running there? `script/up` starts it';
     return `cannot reach the API at ${url}${at}: ${causeOf(message)}; ${advice}`;
   }
-  if (code === 'core.unreachable' && lostAnswer.test(causeOf(message)))
-    return `the answer of ${url} was lost (${causeOf(message)}); what was asked may be done: look (\`gantry events\`) before you ask again`;
   if (code === 'core.unreachable')
     return `${url} answered what is no API of Gantry (${causeOf(message)}); check the URL in \`gantry status\``;
+  if (code === 'core.timeout' && change.test(message)) return lostSentence(url, message);
   if (code === 'core.timeout')
-    return `${url} did not answer: ${causeOf(message)}; \`gantry doctor\` says more`;
+    return `${url} did not answer: ${causeOf(message)}; \`gantry doctor\` says more. A change that was asked for may have been made: \`gantry events\` shows it`;
   if (status === 401)
     return `${url} refused the token of cluster ${cluster?.name ?? '?'}: ${message}; \`gantry login\` sets a new one`;
   if (code === 'core.invalid')
@@ -60,8 +60,19 @@ function storeCauseOf(message: string): string {
   return causeOf(cause ?? message);
 }
 
-/** The router had passed the call on, and heard no more of it. */
-const lostAnswer = /^answered 50[24]: /;
+/** The call was on its way, and the router, or who called it, heard no more of it. */
+const lostAnswer = /^[A-Z]+ \/\S*(?: at \S+)?: (?:answered 50[24]: |socket hang up|.*ECONNRESET)/;
+
+/** What our client names first when it was more than a look. */
+const change = /^(?:POST|PUT|PATCH|DELETE) \/[^\s:]*/;
+
+function lostSentence(url: string, message: string): string {
+  const [attempted] = change.exec(message) ?? [];
+  const cause = causeOf(message);
+  if (attempted === undefined)
+    return `the answer of ${url} was lost (${cause}): ask again; \`gantry cluster status\` says which machines are away`;
+  return `the answer of ${url} to ${attempted} was lost (${cause}): it may have been carried out, or not. Look before you ask again: \`gantry events\` says what was done, \`gantry apps\` and \`gantry ps -a APP\` what is there`;
+}
 
 /** What Node or the router said, without the request that our client puts before it. */
 function causeOf(message: string): string {

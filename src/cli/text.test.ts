@@ -128,7 +128,37 @@ const explained: [string, AppError, RegExp, number][] = [
       { status: 502, retry: true },
       'POST /cluster/restore: answered 502: controller.gantry: the instance closed the connection\n',
     ),
-    /^the answer of http:.* was lost \(answered 502: controller.gantry: .* connection\); what was asked may be done: look/,
+    /^the answer of http:.* to POST \/cluster\/restore was lost \(answered 502: controller.gantry: .* connection\): it may have been carried out, or not. Look before you ask again: `gantry events`/,
+    5,
+  ],
+  [
+    'a change whose connection broke on its way',
+    new AppError(
+      'core.unreachable',
+      { status: 503, retry: true },
+      'POST /apps at http://api.gantry.localhost: socket hang up',
+    ),
+    /to POST \/apps was lost \(socket hang up\): it may have been carried out, or not/,
+    5,
+  ],
+  [
+    'a change that was not answered in time',
+    new AppError(
+      'core.timeout',
+      { status: 504, retry: true },
+      'DELETE /apps/x: no answer within 10000 ms',
+    ),
+    /to DELETE \/apps\/x was lost \(no answer within 10000 ms\): it may have been carried out/,
+    5,
+  ],
+  [
+    'a look that was not answered',
+    new AppError(
+      'core.unreachable',
+      { status: 502, retry: true },
+      'GET /apps: answered 502: controller.gantry: the instance closed the connection\n',
+    ),
+    /^the answer of http:.* was lost \(answered 502: .*\): ask again; `gantry cluster status`/,
     5,
   ],
   [
