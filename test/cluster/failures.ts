@@ -135,7 +135,8 @@ export class Trial {
     const each = await Promise.all(this.bed.machines.map((one) => this.containers(one)));
     if (each.every(({ length }) => length === perMachine)) return;
     await this.app.api.scale(this.app.name, { web: 0 });
-    const areGone = async () => (await this.containersOn(this.bed.machines)).length === 0;
+    // A machine whose jobs still stop gets none of the new ones.
+    const areGone = async () => (await this.jobs().catch(() => undefined))?.length === 0;
     await waitFor('the app to be gone', areGone, { timeoutMs: replacedMs });
     await this.app.api.scale(this.app.name, { web: this.wanted });
     await this.untilSettled();

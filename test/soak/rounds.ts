@@ -27,9 +27,9 @@ export function playRounds(
       const random = seededRandom(number);
       const round = choose(random);
       await new Promise((resolve) => setTimeout(resolve, random() * longestRestMs));
-      await trial.spread();
       const startedAt = performance.now();
-      const problem = await round.play(trial).then(
+      const playing = trial.spread().then(() => round.play(trial));
+      const problem = await playing.then(
         () => undefined,
         (error: Error) => error.message,
       );
