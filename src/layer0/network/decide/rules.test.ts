@@ -6,6 +6,7 @@ import {
   applyText,
   areHooksFirst,
   chainName,
+  chainsOf,
   type FirewallWanted,
   parseRules,
   printedChains,
@@ -63,7 +64,7 @@ test('the rules of a machine that is alone are exactly these', () => {
 -A ${chain} -p tcp -m tcp --dport 443 -j ACCEPT
 -A ${chain} -p tcp -m tcp --dport 10000:10999 -j ACCEPT
 -A ${chain} -d 10.64.0.0/12 -p icmp -m icmp --icmp-type 8 -j ACCEPT
--A ${chain} -p tcp -m recent --set --name gantry-${tag} --rsource
+-A ${chain} -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m recent --set --name gantry-${tag} --rsource
 -A ${chain} -p tcp -j REJECT --reject-with tcp-reset
 -A ${chain} -j REJECT --reject-with icmp-port-unreachable
 -I INPUT 1 -i gt${tag}-+ -j ${chain}
@@ -71,6 +72,14 @@ test('the rules of a machine that is alone are exactly these', () => {
 COMMIT
 `,
   );
+});
+
+test('an answer to a connection that this machine no longer knows is refused, and is no knock', () => {
+  const rules = chainsOf(alone).get(chain) ?? [];
+  const remembering = rules.filter((rule) => rule.includes('-m recent --set'));
+  assert.equal(remembering.length, 1);
+  assert.match(remembering[0] ?? '', / --tcp-flags FIN,SYN,RST,ACK SYN /);
+  assert.ok(rules.includes('-p tcp -j REJECT --reject-with tcp-reset'));
 });
 
 test('among others, only own processes send into the routes, and tunnels are for members', () => {

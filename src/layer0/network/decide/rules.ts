@@ -62,13 +62,15 @@ export function chainsOf(wanted: FirewallWanted): ReadonlyMap<string, readonly s
 function inputRules({ cluster, pool, routerPorts, family, remembers }: FirewallWanted): string[] {
   // Containers have no IPv6 address: what comes over it from their bridges is no traffic of theirs.
   if (family === 'ipv6') return ['-j DROP'];
+  // Who opens a connection. After a cut or a reboot answers come to connections that are known no more: they are refused, and no knock.
+  const knock = '-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN';
   return [
     '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     `-d ${pool} -p udp -m udp --dport 53 -j ACCEPT`,
     `-d ${pool} -p tcp -m tcp --dport 53 -j ACCEPT`,
     ...routerPorts.map((ports) => `-p tcp -m tcp --dport ${ports} -j ACCEPT`),
     `-d ${pool} -p icmp -m icmp --icmp-type 8 -j ACCEPT`,
-    ...(remembers ? [`-p tcp -m recent --set --name ${refusedList(cluster)} --rsource`] : []),
+    ...(remembers ? [`${knock} -m recent --set --name ${refusedList(cluster)} --rsource`] : []),
     '-p tcp -j REJECT --reject-with tcp-reset',
     '-j REJECT --reject-with icmp-port-unreachable',
   ];
