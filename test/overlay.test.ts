@@ -66,7 +66,7 @@ const runOn =
   (machine: number): RunCommand =>
   (file, args, input) => {
     if (input !== undefined) changes++;
-    else if (file === 'bridge') looks++;
+    else if (file === 'sh') looks++;
     return runCommand('ip', ['netns', 'exec', machineSpace(machine), file, ...args], input);
   };
 const overlays = new Map(machines.map((machine) => [machine, createOverlay(runOn(machine))]));

@@ -57,6 +57,8 @@ export class EtcdMember {
   #plan: MemberPlan | undefined;
   /** Somebody said so: without a plan data is left alone. */
   #isEnded = false;
+  /** Nothing of a member is left here, and none has begun since. */
+  #isClear = false;
   #renewal: Renewal = { state: 'running', reason: 'the etcd here has not been looked at yet' };
   /** Since when this life has waited for the new one. */
   #renewedSinceMs: number | undefined;
@@ -101,6 +103,7 @@ export class EtcdMember {
   }
 
   async run(plan: MemberPlan): Promise<void> {
+    this.#isClear = false;
     await this.#deps.files.writePlan(plan);
     this.#plan = plan;
     this.#loop.trigger();
@@ -110,6 +113,7 @@ export class EtcdMember {
     await this.#deps.files.writePlan(undefined);
     this.#plan = undefined;
     this.#isEnded = true;
+    this.#isClear = false;
     this.#loop.trigger();
   }
 
@@ -229,10 +233,12 @@ export class EtcdMember {
 
   /** No plan: what runs by an earlier one goes; its data only when somebody said so. */
   async #clear(): Promise<void> {
+    if (this.#isClear) return;
     const { runtime } = this.#deps;
     for (const { id } of await runtime.list(this.#labels('etcd'))) await runtime.remove(id);
     if (this.#isEnded) await this.#forgetData(undefined);
     this.#renewal = { state: 'settled' };
+    this.#isClear = this.#plan === undefined;
   }
 
   get #folder(): string {

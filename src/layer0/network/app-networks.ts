@@ -1,5 +1,6 @@
 // Joins the ledger with this machine: a network that is recorded exists in the engine, behind the firewall.
 
+import { isDeepStrictEqual } from 'node:util';
 import { createLoop, type Loop } from '#core/reconcile';
 import { createMirror, type Mirror } from '#layer0/store/client';
 import type { EngineNetwork, Network, NetworkDeps } from './client.ts';
@@ -15,6 +16,7 @@ import {
   type Address,
   type AppNetwork,
   type Attachment,
+  addressKey,
   addressPrefix,
   type CarriedNetwork,
   gatewayHolder,
@@ -100,9 +102,10 @@ export class AppNetworks implements Network {
   ensureAppNetwork(app: string, appName: string): Promise<AppNetwork> {
     return this.#inTurn(app, async () => {
       const network = await this.#ledger.ensureNetwork(app, appName);
-      const gateway = await this.#ledger.ensureGateway(network);
+      const gateway = await this.#gatewayOf(network);
       const isNew = await this.#materialize({ ...network, gateway });
-      await this.#publish();
+      if (!this.#known.some((one) => isDeepStrictEqual(one, { ...network, gateway })))
+        await this.#publish();
       await this.#tunnel(isNew ? 'ensure' : 'follow');
       return network;
     });
@@ -110,7 +113,7 @@ export class AppNetworks implements Network {
 
   async allocate(app: string, job: string, host: string): Promise<Attachment> {
     const { ip, network } = await this.#ledger.allocate(app, job, host);
-    const gateway = await this.#ledger.ensureGateway(network);
+    const gateway = await this.#gatewayOf(network);
     return {
       networkName: network.networkName,
       ip,
@@ -120,6 +123,16 @@ export class AppNetworks implements Network {
       // Docker writes ndots:0 by itself, with which musl never uses the search list.
       dnsOptions: ['ndots:1'],
     };
+  }
+
+  /** Asked of the store only where the copy of its records has none: it is wanted at every start of a job. */
+  async #gatewayOf(network: AppNetwork): Promise<string> {
+    const { app, subnet } = network;
+    const known = this.#known.find((one) => one.app === app && one.subnet === subnet);
+    const held = known && this.#addresses?.get(addressKey(app, known.gateway))?.value;
+    const isOurs = held?.job === gatewayHolder(app, this.#config.host);
+    if (known && isOurs && held.freedAt === undefined) return known.gateway;
+    return this.#ledger.ensureGateway(network);
   }
 
   release(job: string): Promise<void> {

@@ -23,16 +23,15 @@ function wanted(endpoints: Endpoint[], bridges = [bridge]): OverlayWanted {
 /** Says what was run: `look`, or lines that a program got. */
 function scripted({ bridges = [bridge], refuses = '' } = {}) {
   const said: string[] = [];
-  const overlay = createOverlay(async (file, args, input) => {
+  const overlay = createOverlay(async (_file, _args, input) => {
     if (input !== undefined) {
-      said.push(...input.trim().split('\n'));
+      said.push(...input.split('\n').filter((line) => / dev /.test(line)));
       if (refuses && input.includes(refuses)) throw new Error('refused');
       return '';
     }
-    if (file === 'bridge') said.push('look');
-    return args.join(' ') === '-j link show type bridge'
-      ? JSON.stringify(bridges.map((ifname) => ({ ifname, address: '02:42:0a:40:00:01' })))
-      : '';
+    said.push('look');
+    const seen = bridges.map((ifname) => ({ ifname, address: '02:42:0a:40:00:01' }));
+    return ['[]', JSON.stringify(seen), '', '[]', '[]', '[]'].join('\n\n=\n');
   });
   /** What was said since the last time. */
   const heard = () => said.splice(0);
@@ -51,7 +50,7 @@ test('where only entries change, they are told without a look, and nothing is to
   assert.ok(heard().every((line) => line.includes(' del ')));
 });
 
-test('a network that comes, a refusal, or a bridge that is not there yet have the kernel looked at', async () => {
+test('a network that comes, a refusal, a strange record, or a bridge that is not there yet have the kernel looked at', async () => {
   const other = bridgeName(cluster, 2);
   const first = scripted();
   await first.overlay.ensure(wanted([]));
@@ -60,6 +59,10 @@ test('a network that comes, a refusal, or a bridge that is not there yet have th
   assert.equal(first.heard()[0], 'look');
   await first.overlay.follow(wanted([], [bridge, other]));
   assert.equal(first.heard()[0], 'look', 'the second bridge is not there');
+
+  const strange = { ...endpoint, member: '10.1.1.2\nEND\nreboot' };
+  await assert.rejects(first.overlay.ensure(wanted([strange])), /is no line for ip or bridge/);
+  assert.deepEqual(new Set(first.heard()), new Set(['look']), 'no shell gets it');
 
   const second = scripted({ refuses: 'neigh replace' });
   await second.overlay.ensure(wanted([]));

@@ -68,7 +68,7 @@ export async function removeOverlay(cluster: string, run: RunCommand = runComman
  * whether all that is wanted is there: what the engine has no bridge for yet is not.
  */
 async function ensure(run: RunCommand, wanted: OverlayWanted): Promise<boolean> {
-  let words: unknown;
+  let words: string | undefined;
   for (let round = 0; round < maxRounds; round++) {
     const { seen, commands } = await compare(run, wanted);
     words = await tell(run, commands);
@@ -77,21 +77,24 @@ async function ensure(run: RunCommand, wanted: OverlayWanted): Promise<boolean> 
   throw networkErrors.overlay(`the tunnels to other machines are not as they should be: ${words}`);
 }
 
-/** Answers what the first program that failed said. */
-async function tell(run: RunCommand, { ip, bridge }: OverlayCommands): Promise<unknown> {
-  let words: unknown;
-  for (const [program, lines] of [
-    ['ip', ip],
-    ['bridge', bridge],
-  ] as const) {
-    if (lines.length === 0) continue;
-    await run(program, ['-force', '-batch', '-'], `${lines.join('\n')}\n`).catch((error) => {
-      words ??= error instanceof Error ? error.message : error;
-    });
-  }
-  return words;
+/** One shell runs the programs: this process stands still while it starts one. Answers why not all of it was done. */
+async function tell(run: RunCommand, { ip, bridge }: OverlayCommands): Promise<string | undefined> {
+  const batches = Object.entries({ ip, bridge }).filter(([, lines]) => lines.length > 0);
+  if (batches.length === 0) return undefined;
+  const strange = [...ip, ...bridge].find((line) => !plainLine.test(line));
+  if (strange !== undefined) return `${JSON.stringify(strange)} is no line for ip or bridge`;
+  const script = batches.map(
+    ([program, lines]) =>
+      `${program} -force -batch - <<'END' || failed=1\n${lines.join('\n')}\nEND\n`,
+  );
+  return run('sh', ['-s'], `failed=0\n${script.join('')}exit $failed\n`).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
 }
 
+/** Words of it come from records: none may mean anything to a shell. */
+const plainLine = /^[a-z]+ [\w .:/-]+$/;
 const maxRounds = 3;
 
 async function compare(run: RunCommand, wanted: OverlayWanted) {
@@ -169,17 +172,21 @@ const routesParser = parser(
 
 type Sets = Map<string, Set<string>>;
 
+/** What is printed for a look, in this order, with a line of its own between. */
+const looks = [
+  'ip -j -d link show type vxlan',
+  'ip -j link show type bridge',
+  'bridge -j fdb show',
+  'ip -j neigh show nud permanent',
+  'ip -j -4 addr show type vxlan',
+  `ip -j -4 route show proto ${routeProtocol}`,
+];
+
 async function look(run: RunCommand, cluster: string): Promise<OverlaySeen> {
-  const ask = async (file: string, ...args: string[]): Promise<unknown> =>
-    JSON.parse((await run(file, ['-j', ...args])) || '[]');
-  const [links, bridges, fdb, neighbours, addresses, routes] = await Promise.all([
-    ask('ip', '-d', 'link', 'show', 'type', 'vxlan'),
-    ask('ip', 'link', 'show', 'type', 'bridge'),
-    ask('bridge', 'fdb', 'show'),
-    ask('ip', 'neigh', 'show', 'nud', 'permanent'),
-    ask('ip', '-4', 'addr', 'show', 'type', 'vxlan'),
-    ask('ip', '-4', 'route', 'show', 'proto', String(routeProtocol)),
-  ]);
+  const printed = await run('sh', ['-c', `set -e; ${looks.join('; echo; echo =; ')}`]);
+  const [links, bridges, fdb, neighbours, addresses, routes] = printed
+    .split('\n=\n')
+    .map((text): unknown => JSON.parse(text.trim() || '[]'));
   const mesh = routesName(cluster);
   const isOurs = (name: string) => name.startsWith(tunnelPrefix(cluster)) || name === mesh;
   const entries = entriesSeen({ fdb, neighbours }, isOurs);
