@@ -313,6 +313,7 @@ export class AppNetworks implements Network {
     const networks = await this.#ledger.carried();
     if (JSON.stringify(networks) === JSON.stringify(this.#known)) return;
     this.#known = networks;
+    this.#following.trigger();
     for (const callback of [...this.#watches]) callback(networks);
   }
 

@@ -273,6 +273,18 @@ test('a machine is told where containers and gateways of its networks are on oth
   await first.stop();
 });
 
+test('a network that goes takes its tunnel along at once', async () => {
+  const { network, tunnels, clock } = aNetwork(createMemoryStore());
+  await network.start();
+  await network.ensureAppNetwork('app-1', 'shop');
+  for (let turn = 0; turn < 100; turn++) await clock.advance(1);
+  assert.equal(tunnels.at(-1)?.networks.length, 1);
+  assert.ok(await network.removeAppNetwork('app-1'));
+  for (let turn = 0; turn < 100; turn++) await clock.advance(1);
+  assert.equal(tunnels.at(-1)?.networks.length, 0);
+  await network.stop();
+});
+
 test('what differs from the records is told when it is not mended', async () => {
   const [kept, mended] = ['ip neigh replace a', 'bridge fdb replace b'];
   const differences = [[kept, mended], [kept]];
