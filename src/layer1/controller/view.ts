@@ -2,7 +2,7 @@
 
 import type { JobStatus } from '#layer0/host/wire';
 import { stateOf } from '#layer0/scheduler/client';
-import type { Job } from '#layer0/scheduler/wire';
+import type { Formation, Job } from '#layer0/scheduler/wire';
 import type { Store } from '#layer0/store/client';
 import type { AppView, ReleaseShape, SeenFormation, SeenJob } from './decide/app-view.ts';
 import { countedJobs } from './decide/counted-jobs.ts';
@@ -59,26 +59,29 @@ export async function viewOf(app: App, { observer, releases, now }: ViewDeps): P
     .map(({ value }) => value)
     .filter(isUnfinished);
   const shapes = new Map<string, ReleaseShape>();
-  for (const { id, version } of namedReleases(app, deployments)) {
+  const formations = observer.formations(app.id).map(({ value }) => value);
+  for (const { id, version } of namedReleases(app, deployments, formations)) {
     const release = await releases.read(app.id, id, version);
     if (release) shapes.set(id, shapeOf(release, app));
   }
   return {
     app,
     deployments,
-    formations: observer.formations(app.id).map(({ value }): SeenFormation => {
-      const types = Object.entries(value.processes);
-      return {
-        release: value.release,
-        version: value.releaseVersion,
-        priority: value.priority,
-        quantities: Object.fromEntries(types.map(([type, { quantity }]) => [type, quantity])),
-        onePerHost: types.filter(([, { isOnePerHost }]) => isOnePerHost).map(([type]) => type),
-      };
-    }),
+    formations: formations.map(
+      ({ release, releaseVersion, priority, processes }): SeenFormation => {
+        const types = Object.entries(processes);
+        return {
+          release,
+          version: releaseVersion,
+          priority,
+          quantities: Object.fromEntries(types.map(([type, { quantity }]) => [type, quantity])),
+          onePerHost: types.filter(([, { isOnePerHost }]) => isOnePerHost).map(([type]) => type),
+        };
+      },
+    ),
     jobs: countedJobs({
       jobs: observer.jobs(app.id),
-      formations: observer.formations(app.id).map(({ value }) => value),
+      formations,
       isHealthy: (job) => isUpAndHealthy(observer.status(job)),
     }).map((job) => seenJob(job, observer.status(job.id))),
     releases: shapes,
@@ -96,7 +99,7 @@ export function isUnfinished({ state }: Deployment): boolean {
   return state === 'pending' || state === 'running' || state === 'rolling-back';
 }
 
-function namedReleases(app: App, deployments: Deployment[]) {
+function namedReleases(app: App, deployments: Deployment[], formations: Formation[]) {
   const named = new Map<string, { id: string; version?: number }>();
   const add = (id: string | undefined, version: number | undefined) => {
     if (id !== undefined) named.set(id, { id, ...(version === undefined ? {} : { version }) });
@@ -105,6 +108,7 @@ function namedReleases(app: App, deployments: Deployment[]) {
   const newest = deployments.at(-1);
   add(newest?.oldRelease, newest?.oldVersion);
   add(newest?.newRelease, newest?.newVersion);
+  for (const { release, releaseVersion } of formations) add(release, releaseVersion);
   return named.values();
 }
 

@@ -54,7 +54,7 @@ export interface AppView {
   deployments: readonly Deployment[];
   formations: readonly SeenFormation[];
   jobs: readonly SeenJob[];
-  /** Of the current release and of those that unfinished deployments name. */
+  /** Of the current release, of those that unfinished deployments name, and of those with a formation. */
   releases: ReadonlyMap<string, ReleaseShape>;
   /** The release that is to be rolled out next has an image that no second machine holds yet. */
   isImageOnItsWay?: boolean;

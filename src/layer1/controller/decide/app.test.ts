@@ -153,6 +153,20 @@ describe('an app without a deployment', () => {
     assert.deepEqual(decide(none), [scaled(1, 0), scaled(2, 0)]);
   });
 
+  test('ends what is healthy of a release that failed where that holds the ports of the machine', () => {
+    const types = { web: { ...checked, hasHostPorts: true } };
+    const releases = new Map([1, 2].map((version) => [`rel-${version}`, aShape(version, types)]));
+    const app = anApp({ quantities: { web: 2 } });
+    const formations = [aFormation(1, 1), aFormation(2, 1)];
+    const failed = aJob({ id: 'job-2', release: 'rel-2' });
+    const view = aView({ app, releases, formations, jobs: [aJob({ isHealthy: false }), failed] });
+    assert.deepEqual(decide(view), [], 'only when another one takes its place');
+    assert.deepEqual(decide({ ...view, jobs: [aJob(), failed] }), [
+      { type: 'scale', release: 'rel-1', quantities: { web: 2 } },
+      { type: 'scale', release: 'rel-2', quantities: { web: 0 } },
+    ]);
+  });
+
   test('whose current release cannot be read is left alone', () => {
     assert.deepEqual(decide(aView({ releases: new Map() })), []);
   });
