@@ -38,7 +38,7 @@ export class AppNetworks implements Network {
   readonly #config: NetworkConfig;
   readonly #ledger: Ledger;
   readonly #loop: Loop;
-  /** Entries of tunnels alone: what a change of an address asks for. */
+  /** Entries of tunnels, and who was refused: what a change of an address asks for. */
   readonly #following: Loop;
   readonly #watches = new Set<(networks: readonly CarriedNetwork[]) => void>();
   /** Networks that this process has put in place, by app. */
@@ -63,7 +63,11 @@ export class AppNetworks implements Network {
     this.#ledger = new Ledger({ store, clock, routes, wantedAddresses }, config);
     const common = { resyncMs, clock, random: deps.random, log: deps.log };
     this.#loop = createLoop({ name: 'network', run: () => this.#pass(), ...common });
-    const run = () => this.#tunnel('follow');
+    const run = async () => {
+      await this.#tunnel('follow');
+      // An address that was let go is forgotten soon, and with it whose it was.
+      await this.#tellRefused();
+    };
     this.#following = createLoop({ name: 'tunnels', run, ...common });
   }
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeClock } from '#core/fake-clock';
 import { createHttpServer } from '#core/http-server';
-import { silentLog } from '#core/log';
+import { type Log, silentLog } from '#core/log';
 import { type Random, seededRandom } from '#core/random';
 import { memberKey } from '#layer0/membership/wire';
 import { listAll, type Store } from '#layer0/store/client';
@@ -44,12 +44,22 @@ interface Surroundings {
   jobs?: number;
   /** What the kernel differs in, look by look. */
   differences?: string[][];
+  /** Who is refused, look by look. */
+  refused?: string[][];
+  log?: Log;
 }
 
 function aNetwork(
   store: Store,
   overrides: Partial<NetworkConfig> = {},
-  { routes = [], machines = bothMachines, jobs = 0, differences = [] }: Surroundings = {},
+  {
+    routes = [],
+    machines = bothMachines,
+    jobs = 0,
+    differences = [],
+    refused = [],
+    log = silentLog,
+  }: Surroundings = {},
 ): Bench {
   const engine: EngineNetwork[] = [];
   const tunnels: OverlayWanted[] = [];
@@ -69,7 +79,7 @@ function aNetwork(
       },
       firewall: {
         ensure: async () => {},
-        refused: async () => [],
+        refused: async () => refused.shift() ?? [],
         remove: async () => {},
         status: () => ({}),
       },
@@ -86,7 +96,7 @@ function aNetwork(
       jobsOf: async () => jobs,
       clock,
       random: seededRandom(1),
-      log: silentLog,
+      log,
       routes: async () => routes,
     },
     { ...config, ...overrides },
@@ -282,6 +292,22 @@ test('a network that goes takes its tunnel along at once', async () => {
   assert.ok(await network.removeAppNetwork('app-1'));
   for (let turn = 0; turn < 100; turn++) await clock.advance(1);
   assert.equal(tunnels.at(-1)?.networks.length, 0);
+  await network.stop();
+});
+
+test('who was refused is told with its job when the address is let go, not when it is forgotten', async () => {
+  const told: unknown[] = [];
+  const log = { ...silentLog, warn: (what: unknown) => told.push(what) } as Log;
+  const refused: string[][] = [];
+  const { network, clock } = aNetwork(createMemoryStore(), {}, { refused, log });
+  await network.start();
+  await network.ensureAppNetwork('app-1', 'shop');
+  const { ip } = await network.allocate('app-1', 'job-1', 'host-1');
+  for (let turn = 0; turn < 100; turn++) await clock.advance(1);
+  refused.push([ip]);
+  await network.release('job-1');
+  for (let turn = 0; turn < 100; turn++) await clock.advance(1);
+  assert.deepEqual(told, [{ address: ip, job: 'job-1' }]);
   await network.stop();
 });
 
