@@ -411,6 +411,9 @@ async function exists(path: string): Promise<boolean> {
 /** The bridge between test machines, with a way out through this machine. */
 async function ensureUnderlay(): Promise<void> {
   if (await exists(`/sys/class/net/${bridge}`)) return;
+  const { stdout } = await run('ip', ['-o', 'addr', 'show', 'to', `${underlay}.1/32`]);
+  if (stdout !== '')
+    throw new Error(`${underlay}.0/24 is taken: run it in a folder of another name\n${stdout}`);
   await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
   await run('ip', ['addr', 'add', `${underlay}.1/24`, 'dev', bridge]);
   await run('ip', ['link', 'set', bridge, 'up']);
