@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { FakeClock } from '#core/fake-clock';
 import { Fence, leaseFile, singletonFolder } from './fence.ts';
-import { createMemoryBook, Tenure } from './tenure.ts';
+import { createMemoryBook, createTenureBook, Tenure } from './tenure.ts';
 
 const leaseMs = 10_000;
 
@@ -74,6 +74,14 @@ test('a machine that is alone fences nothing', async () => {
   await settled();
   await clock.advance(24 * 3_600_000);
   assert.equal(tenure.isHeld, true);
+});
+
+test('a renewal that meets another one is written down, and the last word counts', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'gantry-tenure-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const book = createTenureBook(folder);
+  await Promise.all([1, 2, 3, 4, 5].map((untilMs) => book.say(untilMs)));
+  assert.equal(await book.readUntil(), 5);
 });
 
 test('the fence ends all processes of guarded containers when the time is over, and no others', async (t) => {

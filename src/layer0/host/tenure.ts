@@ -120,6 +120,13 @@ const maxTimerMs = 3_600_000;
 export function createTenureBook(folder: string): TenureBook {
   const lease = join(folder, leaseFile);
   const guards = join(folder, singletonFolder);
+  const write = async (untilMs: number) => {
+    await mkdir(folder, { recursive: true });
+    await writeFile(`${lease}.new`, String(untilMs));
+    await rename(`${lease}.new`, lease);
+  };
+  /** A new lease and a renewal may be said at once: one takes the other's file away, unless they take turns. */
+  let last = Promise.resolve();
   return {
     uptimeMs: () => readUptimeMs(),
     async readUntil() {
@@ -130,10 +137,11 @@ export function createTenureBook(folder: string): TenureBook {
         throw error;
       }
     },
-    async say(untilMs) {
-      await mkdir(folder, { recursive: true });
-      await writeFile(`${lease}.new`, String(untilMs));
-      await rename(`${lease}.new`, lease);
+    say(untilMs) {
+      const said = last.then(() => write(untilMs));
+      // Whoever said it hears of its failure; the next one is written all the same.
+      last = said.catch(() => undefined);
+      return said;
     },
     async guard(containerId) {
       await mkdir(guards, { recursive: true });
