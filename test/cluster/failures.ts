@@ -112,12 +112,8 @@ export class Trial {
   async untilSettled(): Promise<void> {
     await this.bed.untilAllUp(replacedMs);
     let seen: unknown;
-    const isSettled = async () => {
-      const jobs = await this.jobs().catch((error: Error) => {
-        seen = error.message;
-        return undefined;
-      });
-      if (!jobs) return false;
+    const look = async () => {
+      const jobs = await this.jobs();
       const bad = jobs.filter(({ state, isHealthy }) => state !== 'up' || !isHealthy);
       const running = (await this.containersOn(this.bed.machines)).length;
       const left = await leftovers(this.bed);
@@ -126,6 +122,12 @@ export class Trial {
         jobs.length === this.wanted && running === this.wanted && bad.length + left.length === 0
       );
     };
+    // Who does not answer yet is asked again.
+    const isSettled = () =>
+      look().catch((error: Error) => {
+        seen = error.message;
+        return false;
+      });
     const options = { timeoutMs: replacedMs, everyMs: 500, seen: () => seen };
     await waitFor('all to be as it was before', isSettled, options);
   }
