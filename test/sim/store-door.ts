@@ -210,6 +210,8 @@ export class StoreDoor implements Store {
     const { ended } = serving.life;
     return await new Promise((resolve, reject) => {
       const lose = () => reject(coreErrors.unreachable('the store closed the connection'));
+      // What is sent a second time may find that the store has ended meanwhile.
+      if (ended.aborted) return lose();
       ended.addEventListener('abort', lose, { once: true });
       this.#travel(serving, work)
         .then(resolve, reject)
