@@ -78,7 +78,12 @@ export function failedAttempts(job: Pick<SeenJob, 'attempt' | 'state'>): number 
 export function isHealthy(job: SeenJob, release: ReleaseShape | undefined, now: number): boolean {
   if (job.state !== 'up' || !job.isHealthy) return false;
   if (release?.types[job.type]?.hasHealthCheck !== false) return true;
-  return job.startedAt !== undefined && now - job.startedAt >= uncheckedMs;
+  return ranForMs(job, now) >= uncheckedMs;
+}
+
+/** As the leader saw it, or by the clock of its machine: a new leader saw little, and a clock may be ahead. */
+export function ranForMs({ startedAt, healthyForMs = 0 }: SeenJob, now: number): number {
+  return Math.max(healthyForMs, startedAt === undefined ? 0 : now - startedAt);
 }
 
 /** Healthy for `steadyMs`: what a rollout builds on. Many a process that crashes is healthy for a moment first. */

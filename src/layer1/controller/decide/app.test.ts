@@ -268,12 +268,24 @@ describe('a running deployment', () => {
       ['rel-1', aShape(1)],
       ['rel-2', aShape(2, { web: unchecked })],
     ]);
-    const view = running([fresh({ startedAt: now - 2_900 })], { releases });
+    const young = { startedAt: now - 2_900, healthyForMs: 2_900 };
+    const view = running([fresh(young)], { releases });
     assert.deepEqual(decide(view), []);
     const later = { ...view, now: now + 100 };
     assert.deepEqual(decide(later), [
       { type: 'scale', release: 'rel-1', quantities: { web: 0 }, deployment: 'dep-2' },
     ]);
+  });
+
+  test('goes by what the leader saw where the clock of the machine is ahead of its own', () => {
+    const releases = new Map([
+      ['rel-1', aShape(1)],
+      ['rel-2', aShape(2, { web: unchecked })],
+    ]);
+    const at = (healthyForMs: number) =>
+      decide(running([fresh({ startedAt: now + 300_000, healthyForMs })], { releases }));
+    assert.deepEqual(at(2_900), []);
+    assert.equal(at(3_000).length, 1);
   });
 
   test('waits until a new instance was healthy for a while, and looks again just then', () => {

@@ -14,6 +14,7 @@ import {
   isSteady,
   maxFailedAttempts,
   type ReleaseShape,
+  ranForMs,
   type SeenFormation,
   type SeenJob,
   uncheckedMs,
@@ -262,7 +263,7 @@ function nextLook(view: AppView, shape: ReleaseShape, options: DecideOptions): n
     .map((job) =>
       isHealthy(job, shape, view.now)
         ? by.steadyMs - (job.healthyForMs ?? 0)
-        : uncheckedMs - (view.now - (job.startedAt ?? view.now)),
+        : uncheckedMs - ranForMs(job, view.now),
     );
   return Math.max(shortestLookMs, Math.min(longestLookMs, ...waits));
 }
