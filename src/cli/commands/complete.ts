@@ -156,7 +156,7 @@ const sources: Readonly<Record<string, Ask>> = {
   'token revoke': tokenNames,
   'certificate remove': certificateDomains,
   priority: async () => ['low', 'normal', 'high'],
-  strategy: async () => ['one-by-one', 'all-at-once', 'in-batches='],
+  strategy: async () => ['rolling', 'one-by-one', 'in-batches=', 'all-at-once'],
 };
 
 /** The options typed so far say which app and cluster. A line that is not finished, or an API that is not there, has no candidates. */

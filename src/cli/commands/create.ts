@@ -13,8 +13,7 @@ import {
   remoteName,
   remoteUrlOf,
 } from '../repository.ts';
-
-const strategies = ['one-by-one', 'all-at-once', 'in-batches'] as const;
+import { strategies } from './strategy.ts';
 
 export async function createApp(call: Call): Promise<undefined> {
   const { args, io, out } = call;

@@ -6,7 +6,12 @@ import { cliErrors } from '../errors.ts';
 
 type Strategy = NonNullable<ChangeApp['strategy']>;
 
-const names: readonly Strategy[] = ['one-by-one', 'all-at-once', 'in-batches'];
+export const strategies: readonly Strategy[] = [
+  'rolling',
+  'one-by-one',
+  'in-batches',
+  'all-at-once',
+];
 
 export async function strategy(call: Call): Promise<undefined> {
   const { args, out } = call;
@@ -22,9 +27,11 @@ export async function strategy(call: Call): Promise<undefined> {
 /** `in-batches=3` is a strategy and how many at once. */
 export function parseStrategy(text: string): Pick<ChangeApp, 'strategy' | 'batchSize'> {
   const [name, size] = text.split('=', 2);
-  const found = names.find((known) => known === name);
+  const found = strategies.find((known) => known === name);
   if (!found || (size !== undefined && found !== 'in-batches'))
-    throw cliErrors.usage(`${text} is no strategy: there are ${names.join(', ')} (in-batches=N)`);
+    throw cliErrors.usage(
+      `${text} is no strategy: there are ${strategies.join(', ')} (in-batches=N)`,
+    );
   if (size === undefined) return { strategy: found };
   if (!/^[1-9]\d{0,2}$/.test(size))
     throw cliErrors.usage(`in-batches=${size}: a batch is a whole number from 1 to 999`);

@@ -14,7 +14,10 @@ export const appCommands = [
     options: {
       remote: { value: 'NAME', doc: 'name of the git remote; `gantry` unless said' },
       'no-remote': { doc: 'leave the repository as it is' },
-      strategy: { value: 'HOW', doc: 'one-by-one (the default), all-at-once or in-batches' },
+      strategy: {
+        value: 'HOW',
+        doc: 'rolling (the default), one-by-one, in-batches or all-at-once',
+      },
       'batch-size': { value: 'N', doc: 'how many at a time, with in-batches' },
     },
     details:

@@ -88,12 +88,12 @@ export const releaseCommands = [
     aliases: ['deployment:strategy'],
     group: 'Releases',
     summary: 'Set how releases replace one another; without an argument, show it',
-    usage: '[one-by-one | all-at-once | in-batches=N]',
+    usage: '[rolling | one-by-one | in-batches=N | all-at-once]',
     takes: [0, 1],
     app: 'found',
     isRead: true,
     details:
-      'one-by-one (the default) and in-batches start one or N, wait until they are healthy, and then\nstop as many of the old release; all-at-once does it for all, and needs room for twice as\nmany. None stops a healthy process before its successor is healthy.',
+      'rolling (the default) starts one, waits until it is healthy, and stops an old one; then it goes\non with a quarter of all at a time. one-by-one and in-batches do it with one or N at a time;\nall-at-once with all, and needs room for twice as many. None stops a healthy process before\nits successor is healthy.',
     examples: ['gantry strategy', 'gantry strategy in-batches=3'],
   },
 ] as const satisfies readonly CommandSpec[];

@@ -340,7 +340,7 @@ describe('a deployment', () => {
     };
     const good = await follow('acme/shop:2');
     const text = good.map((line) => (line.type === 'line' ? line.text : line.type)).join('\n');
-    assert.match(text, /v2 is rolled out in place of v1, one-by-one/);
+    assert.match(text, /v2 is rolled out in place of v1$/m);
     assert.match(text, /web\.3 is up \(1\/2\)/);
     assert.match(text, /\(2\/2\)/);
     const last = good.at(-1);

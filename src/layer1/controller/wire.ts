@@ -57,7 +57,7 @@ export const networkTombstoneKey = (app: string) => `${networkTombstonePrefix}${
 export const idempotencyKey = (sha256: string) => `${idempotencyPrefix}${sha256}`;
 export const keptImageKey = (imageId: string) => `${keptImagePrefix}${imageId}`;
 
-export const deploymentStrategies = ['one-by-one', 'all-at-once', 'in-batches'] as const;
+export const deploymentStrategies = ['rolling', 'one-by-one', 'in-batches', 'all-at-once'] as const;
 
 export const priorities = ['low', 'normal', 'high'] as const;
 

@@ -32,7 +32,8 @@ function* stateLines(before: Deployment | undefined, after: Deployment): Generat
   if (before?.state === after.state) return;
   if (after.state === 'running') {
     const from = after.oldVersion === undefined ? '' : ` in place of v${after.oldVersion}`;
-    yield `v${after.newVersion} is rolled out${from}, ${after.strategy}`;
+    const how = after.strategy === 'rolling' ? '' : `, ${after.strategy}`;
+    yield `v${after.newVersion} is rolled out${from}${how}`;
   }
   if (after.state === 'rolling-back') {
     const to = after.oldVersion === undefined ? 'nothing' : `v${after.oldVersion}`;

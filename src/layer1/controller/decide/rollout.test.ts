@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Random, seededRandom } from '#core/random';
+import { deploymentStrategies } from '../wire.ts';
 import {
   type Counts,
   certainlyHealthy,
@@ -99,6 +100,34 @@ describe('a rollout', () => {
     assert.equal(planRollout(aView({ strategy: 'in-batches' })).target.web, 2);
   });
 
+  test('rolling is one first, and then a quarter at a time', () => {
+    const way: unknown[] = [];
+    let [fresh, left] = [0, 10];
+    for (let turn = 0; turn < 20 && (fresh < 10 || left > 0); turn++) {
+      const others = new Map([['old', { web: all(left) }]]);
+      const strategy = 'rolling';
+      const view = aView({ wanted: { web: 10 }, target: { web: all(fresh) }, others, strategy });
+      const plan = planRollout(view);
+      [fresh, left] = [plan.target.web ?? 0, old(plan) ?? 0];
+      way.push([fresh, left]);
+    }
+    const started = way.filter((_, turn) => turn % 2 === 0);
+    assert.deepEqual(started, [
+      [1, 10],
+      [4, 9],
+      [7, 6],
+      [10, 3],
+    ]);
+    assert.deepEqual(way.at(-1), [10, 0]);
+  });
+
+  test('rolling stops as many old ones as new ones are steady, also when some find no room', () => {
+    const target = { web: { quantity: 4, live: 4, healthy: 2 } };
+    const others = new Map([['old', { web: all(9) }]]);
+    const plan = planRollout(aView({ wanted: { web: 10 }, strategy: 'rolling', target, others }));
+    assert.deepEqual([plan.target.web, old(plan)], [4, 8]);
+  });
+
   test('does not trust old instances that are not healthy: it grows instead', () => {
     const others = new Map([['old', { web: { quantity: 3, live: 3, healthy: 1 } }]]);
     const plan = planRollout(aView({ target: { web: all(1) }, others }));
@@ -170,8 +199,7 @@ class Model {
     const upTo = (most: number) => Math.floor(random() * (most + 1));
     this.wanted = 1 + upTo(5);
     this.batchSize = 1 + upTo(3);
-    const strategies = ['one-by-one', 'all-at-once', 'in-batches'] as const;
-    this.#strategy = strategies[upTo(2)] ?? 'one-by-one';
+    this.#strategy = deploymentStrategies[upTo(3)] ?? 'one-by-one';
     const formation = (quantity: number) => ({
       quantity,
       jobs: Array.from({ length: quantity }, () => random() < 0.8),

@@ -88,14 +88,14 @@ function moveType(view: RolloutView, type: string, wanted: number): Move {
   const target = Math.min(now.quantity, wanted);
   if (target >= wanted && fresh >= wanted) return { target, others: 0, isDone: true };
   if (view.exclusive?.has(type)) {
-    const next = fresh >= target ? Math.min(wanted, target + stepOf(view, wanted)) : target;
+    const next = fresh >= target ? Math.min(wanted, target + stepOf(view, target, wanted)) : target;
     const others = Math.min(view.isRollback ? old.hopeful : old.quantity, wanted - next);
     return { target: next, others, isDone: false };
   }
   const stoppable = stoppableOf(view, { fresh, wanted, old });
   if (stoppable > 0) return { target, others: old.quantity - stoppable, isDone: false };
   const isSettled = fresh >= target;
-  const step = old.quantity === 0 ? wanted : stepOf(view, wanted);
+  const step = old.quantity === 0 ? wanted : stepOf(view, target, wanted);
   const grown = isSettled || view.isRollback ? Math.min(wanted, target + step) : target;
   return { target: grown, others: old.quantity, isDone: false };
 }
@@ -121,9 +121,19 @@ function stoppableOf(view: RolloutView, { fresh, wanted, old }: Balance): number
   return enough;
 }
 
-function stepOf(view: RolloutView, wanted: number): number {
-  if (view.isRollback || view.strategy === 'all-at-once') return wanted;
-  return view.strategy === 'in-batches' ? view.batchSize : 1;
+/** How many more start at once, when so many of the target have been started and are steady. */
+function stepOf(view: RolloutView, started: number, wanted: number): number {
+  if (view.isRollback) return wanted;
+  switch (view.strategy) {
+    case 'all-at-once':
+      return wanted;
+    case 'in-batches':
+      return view.batchSize;
+    case 'rolling':
+      return started === 0 ? 1 : Math.ceil(wanted / 4);
+    case 'one-by-one':
+      return 1;
+  }
 }
 
 function sum(view: RolloutView, type: string): Sum {

@@ -14,7 +14,7 @@ import { type App, appKey, appNameKey, type NameClaim } from '../wire.ts';
 import { claimKey, findMade, type IdempotencyKey } from './idempotency.ts';
 import { readRoutes } from './routes.ts';
 
-const defaults = { strategy: 'one-by-one', batchSize: 2 } as const;
+const defaults = { strategy: 'rolling', batchSize: 2 } as const;
 
 export async function createApp(
   context: Context,
