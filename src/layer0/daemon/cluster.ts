@@ -2,10 +2,17 @@
 
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { Clock } from '#core/clock';
 import { toAppError } from '#core/errors';
 import type { HttpClient } from '#core/http-client';
 import { createHttpServer, type HttpServer } from '#core/http-server';
+import type { Log } from '#core/log';
 import type { DiscoveryClient } from '#layer0/discovery/index';
+import {
+  createFailureDetector,
+  type FailureDetector,
+  type FailureDetectorConfig,
+} from '#layer0/failure-detector/index';
 import { createHa, type Ha } from '#layer0/ha/index';
 import { type Others, passedOn } from '#layer0/host/http';
 import {
@@ -130,6 +137,16 @@ export function tunnelsOf(
 
 interface Found {
   discovery: DiscoveryClient;
+}
+
+export function failureDetectorOf(
+  peers: Peers,
+  base: { clock: Clock; log: Log },
+  config: FailureDetectorConfig,
+): FailureDetector {
+  const others = () => peers.list().filter(({ hostId }) => hostId !== config.hostId);
+  const watchPeers = (callback: () => void) => peers.watch(callback);
+  return createFailureDetector({ peers: others, watchPeers, ...base }, config);
 }
 
 /** Addresses of the other members, by host id. */

@@ -18,6 +18,7 @@ import {
   discoverySettings,
   registerDiscoveryRoutes,
 } from '#layer0/discovery/index';
+import { type FailureDetector, failureDetectorSettings } from '#layer0/failure-detector/index';
 import { registerHaRoutes } from '#layer0/ha/index';
 import { hostSettings } from '#layer0/host/config';
 import { registerHostRoutes } from '#layer0/host/http';
@@ -62,6 +63,7 @@ import {
   type Cluster,
   callsToOthers,
   createCluster,
+  failureDetectorOf,
   inspectAtPeers,
   othersOf,
   tunnelsOf,
@@ -90,6 +92,7 @@ const settings = {
   ...networkSettings,
   ...discoverySettings,
   ...schedulerSettings,
+  ...failureDetectorSettings,
   ...upgradeSettings,
 };
 export type DaemonConfig = SettingsOf<typeof settings>;
@@ -106,6 +109,7 @@ interface Parts extends Cluster {
   host: Host;
   scheduler: Scheduler;
   tunnels: Tunnels;
+  failureDetector: FailureDetector;
   dnsTable: { start(): void | Promise<void>; stop(): Promise<void> };
   upgrade: Component;
   registry: RegistryKeeper;
@@ -130,6 +134,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       await parts.scheduler.start();
       await parts.dnsTable.start();
       await parts.tunnels.start();
+      await parts.failureDetector.start();
       for (const loop of parts.loops) loop.start();
       await listenUnix(server, apiSocketOf(config.home));
       await parts.membership.start();
@@ -146,6 +151,7 @@ export function createDaemon(deps: DaemonDeps, config: DaemonConfig): Component 
       if (!parts) return;
       await parts.strangers.close();
       for (const loop of parts.loops) await loop.stop();
+      await parts.failureDetector.stop();
       await parts.tunnels.stop();
       await parts.dnsTable.stop();
       await parts.scheduler.stop();
@@ -178,6 +184,7 @@ async function createParts(
   const discovery = createDiscovery({ store, here, ...base('discovery') });
   const network = createDaemonNetwork({ deps, config, store, runtime, peers });
   peers.watch(() => network.resync());
+  const failureDetector = failureDetectorOf(peers, base('failure-detector'), config);
   const hostConfig = { ...config, name: config.hostName, address: config.hostAddress };
   const dnsWatch = new DnsWatch({
     address: async () => dnsListeners(await network.carried())[0]?.address,
@@ -195,11 +202,13 @@ async function createParts(
       ...base('host'),
       fetchImage: (image) => images.ensure(image),
       load: createLoadMeter(),
+      silent: () => failureDetector.silent(),
       tenureBook: createTenureBook(fenceFolder),
       isAlone: () => othersOf(peers, config.hostId).size === 0,
     },
     hostConfig,
   );
+  failureDetector.onChange(() => host.tellSilence());
   const { images, registry } = createDaemonImages(deps, config, {
     store,
     peers,
@@ -236,6 +245,7 @@ async function createParts(
     host,
     scheduler,
     tunnels,
+    failureDetector,
     dnsTable,
     upgrade,
     loops,
@@ -269,17 +279,14 @@ function createDaemonNetwork({ deps, config, store, runtime, peers }: NetworkPar
   const log = deps.log.child({ part: 'network' });
   const { clusterId: cluster, hostId: host, hostAddress: address } = config;
   const { pool, prefixLength, mtu } = config;
-  const routerPorts = new Set([
-    String(config.httpPort),
-    String(config.httpsPort),
-    ...readPorts(config.routerPorts),
-  ]);
+  const webPorts = [String(config.httpPort), String(config.httpsPort)];
+  const routerPorts = [...new Set([...webPorts, ...readPorts(config.routerPorts)])];
   const firewall = createFirewall(
     { log },
     {
       cluster,
       pool,
-      routerPorts: [...routerPorts],
+      routerPorts,
       extraBridges: readList(config.untrustedBridges),
     },
   );
@@ -387,6 +394,7 @@ function statusOf(parts: Parts): Record<string, unknown> {
     ...parts.registry.status(),
     ...parts.upgrade.status(),
     ...parts.tunnels.status(),
+    ...parts.failureDetector.status(),
     loops: parts.loops.map((loop) => loop.status()),
   };
 }

@@ -65,6 +65,8 @@ export interface HostDeps {
   bootId?: () => Promise<string>;
   /** Absent: the host does not say how busy it is. */
   load?: LoadMeter;
+  /** Ids of machines that do not answer this one; absent: it listens for none. */
+  silent?(): readonly string[];
   /** Where the fence finds what it goes by; in memory unless given. */
   tenureBook?: TenureBook;
   /** Whether other machines belong to the cluster; without it, none does. */
@@ -84,6 +86,8 @@ export interface Host extends Component {
   adopted(): Promise<void>;
   /** What this agent knows of a job, ahead of the store by at most one batch. */
   jobStatus(jobId: string): JobStatus | undefined;
+  /** What `silent` says has changed. */
+  tellSilence(): void;
   /** The host that has the job, as far as its record has come here. */
   placeOf(jobId: string): string | undefined;
   /** Attach, exec, signals and log files of jobs. */
@@ -155,6 +159,10 @@ class HostAgent implements Host {
       jobIds: () => this.#engine.jobIds(),
       isTty: (jobId) => this.#agent.worker(jobId)?.view.job?.spec.tty ?? false,
     });
+  }
+
+  tellSilence(): void {
+    this.#registration.tellSilence();
   }
 
   async start(): Promise<void> {

@@ -7,7 +7,7 @@ import { silentLog } from '#core/log';
 import { seededRandom } from '#core/random';
 import { createMemoryStore } from '#layer0/store/fake';
 import { createLoadMeter } from './load.ts';
-import { HostRegistration } from './registration.ts';
+import { HostRegistration, type RegistrationDeps } from './registration.ts';
 
 const revision1 = { incarnation: 'inc-1', revision: 1 };
 const idle = { idleMs: 0, busyMs: 0, freeBytes: 80, totalBytes: 100 };
@@ -23,11 +23,12 @@ test('busy is the larger of processor and memory, and a burst counts in part', (
   assert.equal(meter.busyPercent(), 95);
 });
 
-test('a host says how busy it is when it has changed, not each time, and it goes with its lease', async (t) => {
+/** One host in a store of its own. */
+function aRegistration(says: Pick<RegistrationDeps, 'load' | 'silent'>) {
   const clock = new FakeClock();
   const random = seededRandom(1);
   const store = createMemoryStore({ clock, random });
-  let busyPercent = 40;
+  const info = { version: '1', apiVersion: '1', dataRoot: '/', memoryBytes: 1, cpus: 1 };
   const registration = new HostRegistration(
     {
       store,
@@ -35,17 +36,9 @@ test('a host says how busy it is when it has changed, not each time, and it goes
       random,
       log: silentLog,
       bootId: async () => 'boot-1',
-      runtime: {
-        info: async () => ({
-          version: '1',
-          apiVersion: '1',
-          dataRoot: '/',
-          memoryBytes: 1,
-          cpus: 1,
-        }),
-      },
+      runtime: { info: async () => info },
       discovery: { register: async () => revision1, deregister: async () => undefined },
-      load: { busyPercent: () => busyPercent },
+      ...says,
     },
     {
       hostId: 'h1',
@@ -60,6 +53,14 @@ test('a host says how busy it is when it has changed, not each time, and it goes
       hostLeaseMs: 10_000,
     },
   );
+  return { clock, store, registration };
+}
+
+test('a host says how busy it is when it has changed, not each time, and it goes with its lease', async (t) => {
+  let busyPercent = 40;
+  const { clock, store, registration } = aRegistration({
+    load: { busyPercent: () => busyPercent },
+  });
   t.after(() => store.close());
   const said = async () => (await store.get('host/load/h1'))?.value;
   const revisionOf = async () => (await store.get('host/load/h1'))?.modRevision;
@@ -73,6 +74,32 @@ test('a host says how busy it is when it has changed, not each time, and it goes
   busyPercent = 80;
   await clock.advance(60_000);
   assert.deepEqual(await said(), { busyPercent: 80 });
+  await registration.stop();
+  await clock.advance(60_000);
+  assert.equal(await said(), undefined);
+});
+
+test('a host says at once what it does not hear, once, and takes it back; it goes with its lease', async (t) => {
+  let silent: string[] = [];
+  const { clock, store, registration } = aRegistration({ silent: () => silent });
+  t.after(() => store.close());
+  const said = async () => await store.get('host/silent/h1');
+  const hear = async (...hosts: string[]) => {
+    silent = hosts;
+    registration.tellSilence();
+    await clock.advance(100);
+  };
+  await registration.start();
+  await clock.advance(60_000);
+  assert.equal(await said(), undefined, 'nothing to say');
+  await hear('h3');
+  const first = await said();
+  assert.deepEqual(first?.value, { hosts: ['h3'] });
+  await clock.advance(60_000);
+  assert.equal((await said())?.modRevision, first?.modRevision);
+  await hear();
+  assert.equal(await said(), undefined);
+  await hear('h2', 'h3');
   await registration.stop();
   await clock.advance(60_000);
   assert.equal(await said(), undefined);

@@ -15,7 +15,15 @@ import { hostErrors } from './errors.ts';
 import type { LoadMeter } from './load.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import type { Tenure } from './tenure.ts';
-import { type Host, type HostLoad, hostAlivePrefix, hostKey, hostLoadPrefix } from './wire.ts';
+import {
+  type Host,
+  type HostLoad,
+  type HostSilent,
+  hostAlivePrefix,
+  hostKey,
+  hostLoadPrefix,
+  hostSilentPrefix,
+} from './wire.ts';
 
 export interface RegistrationDeps {
   store: Store;
@@ -32,6 +40,8 @@ export interface RegistrationDeps {
   recordsSeen?(revision: Revision): Promise<void>;
   /** Absent: the host says nothing about it. */
   load?: LoadMeter;
+  /** Ids of machines that do not answer this one; absent: it listens for none. */
+  silent?(): readonly string[];
 }
 
 /** Told again after this long, and when it has changed by so much: ten thousand hosts may share a store. */
@@ -49,6 +59,8 @@ export class HostRegistration {
   #bootId = 'unknown';
   /** What was said last, and under which lease. */
   #said: { busyPercent: number; atMs: number; lease: string } | undefined;
+  /** Which machines were called silent last, and under which lease. */
+  #saidSilent: { hosts: string; lease: string } | undefined;
 
   constructor(deps: RegistrationDeps, config: HostConfig) {
     this.#deps = deps;
@@ -80,6 +92,11 @@ export class HostRegistration {
     this.#loop.trigger();
   }
 
+  /** What this machine hears is not what it was. */
+  tellSilence(): void {
+    this.#loop.trigger();
+  }
+
   status(): LoopStatus {
     return this.#loop.status();
   }
@@ -93,6 +110,7 @@ export class HostRegistration {
     }
     if (this.#lease !== undefined && this.#host) {
       await tenure?.renew(askedAtMs);
+      await this.#tellSilent(this.#lease);
       return await this.#tellLoad(this.#lease);
     }
     const host = await this.#describe();
@@ -123,6 +141,18 @@ export class HostRegistration {
       createdAt: host.registeredAt,
       metadata: { name: host.name, version: host.version },
     });
+  }
+
+  async #tellSilent(lease: string): Promise<void> {
+    const { store, silent = () => [] } = this.#deps;
+    const value: HostSilent = { hosts: [...silent()] };
+    const hosts = value.hosts.join();
+    const said = this.#saidSilent;
+    if (said?.lease === lease ? said.hosts === hosts : hosts === '') return;
+    const key = `${hostSilentPrefix}${this.#config.hostId}`;
+    const operation = hosts === '' ? { delete: key } : { put: key, value, lease };
+    await store.txn({ compare: [], operations: [operation] });
+    this.#saidSilent = { hosts, lease };
   }
 
   async #tellLoad(lease: string): Promise<void> {

@@ -2,6 +2,7 @@
 //   hosts/<id>               the machine itself: who it is, what it has           (host agent)
 //   host/alive/<id>          present while the agent's lease lives                (host agent, lease)
 //   host/load/<id>           how busy it is, by its own measure                   (host agent)
+//   host/silent/<id>         which machines it listens for and does not hear            (host agent, lease)
 //   host/tags/<id>           what an operator says about it                       (operator, through the API)
 //   host/drains/<id>         present while its jobs are to go elsewhere           (operator, through the API)
 //   host/status/<jobId>      how far a job is, here                               (the host it is placed on)
@@ -11,6 +12,7 @@ import { oneOf, type Static, Type } from '#core/schema';
 export const hostPrefix = 'hosts/';
 export const hostAlivePrefix = 'host/alive/';
 export const hostLoadPrefix = 'host/load/';
+export const hostSilentPrefix = 'host/silent/';
 export const hostTagsPrefix = 'host/tags/';
 export const hostDrainPrefix = 'host/drains/';
 export const statusPrefix = 'host/status/';
@@ -19,7 +21,9 @@ export const hostTagsKey = (id: string) => `${hostTagsPrefix}${id}`;
 export const hostDrainKey = (id: string) => `${hostDrainPrefix}${id}`;
 /** Besides its own record: what goes with it. */
 export const aboutHost = (id: string) =>
-  [hostAlivePrefix, hostLoadPrefix, hostTagsPrefix, hostDrainPrefix].map((prefix) => prefix + id);
+  [hostAlivePrefix, hostLoadPrefix, hostSilentPrefix, hostTagsPrefix, hostDrainPrefix].map(
+    (prefix) => prefix + id,
+  );
 export const statusKey = (jobId: string) => `${statusPrefix}${jobId}`;
 
 export const hostSchema = Type.Object({
@@ -44,6 +48,14 @@ export const hostLoadSchema = Type.Object({
   }),
 });
 export type HostLoad = Static<typeof hostLoadSchema>;
+
+/** What a host does not hear; no record says that it hears all that it listens for. */
+export const hostSilentSchema = Type.Object({
+  hosts: Type.Array(Type.String(), {
+    description: 'Ids of machines whose kernel does not answer.',
+  }),
+});
+export type HostSilent = Static<typeof hostSilentSchema>;
 
 /** What an operator wants of a host: present while it gets no more jobs and gives away those it has. */
 export const hostDrainSchema = Type.Object({

@@ -56,6 +56,8 @@ export class PeerDoor {
       (socket) => this.#take(socket),
     );
     server.on('tlsClientError', (error, socket) => {
+      // Who says nothing wanted to know whether this machine is there: its failure detector does, each second.
+      if (socket.bytesRead === 0) return;
       this.#deps.log.info(
         { from: socket.remoteAddress, reason: error.message },
         'no TLS at the peer door',

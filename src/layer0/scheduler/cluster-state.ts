@@ -10,6 +10,7 @@ import {
   hostLoadSchema,
   hostPrefix,
   hostSchema,
+  hostSilentPrefix,
   hostTagsPrefix,
   type JobStatus,
   statusPrefix,
@@ -17,7 +18,8 @@ import {
 import { DirtyApps } from './dirty-apps.ts';
 import { HostIndex, type KnownHost } from './host-index.ts';
 import { SharedSpecs } from './shared-specs.ts';
-import { isEnded, moveSteadyMs } from './state.ts';
+import { Silence } from './silence.ts';
+import { healthOf, isEnded } from './state.ts';
 import {
   appClaimPrefix,
   type Claim,
@@ -77,7 +79,7 @@ export class ClusterState {
   readonly hosts = new Map<string, KnownHost>();
   /** The same hosts, as placement reads them. */
   readonly index = new HostIndex();
-  /** Hosts without a lease. */
+  /** Hosts without a lease, and those that are silent. */
   readonly away = new Set<KnownHost>();
   /** Hosts whose jobs are to go elsewhere. */
   readonly draining = new Set<KnownHost>();
@@ -103,6 +105,7 @@ export class ClusterState {
   readonly #statuses = new Map<string, JobStatus>();
   /** Of statuses whose job is not known: the others have it there. */
   readonly #earlyRevisions = new Map<string, number>();
+  readonly #silence = new Silence();
   readonly #specs = new SharedSpecs();
   readonly #now: () => number;
 
@@ -131,6 +134,7 @@ export class ClusterState {
       this.#setAlive(key.slice(hostAlivePrefix.length), true);
     else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), value);
     else if (key.startsWith(hostLoadPrefix)) this.#setLoad(key.slice(hostLoadPrefix.length), value);
+    else if (key.startsWith(hostSilentPrefix)) this.#putSilent(key, value, modRevision);
     else if (key.startsWith(hostDrainPrefix))
       this.#setDrain(key.slice(hostDrainPrefix.length), true);
     else if (key.startsWith(rebalancePrefix)) this.#setRebalance(key, modRevision);
@@ -147,6 +151,7 @@ export class ClusterState {
     else if (key.startsWith(hostTagsPrefix)) this.#setTags(key.slice(hostTagsPrefix.length), {});
     else if (key.startsWith(hostLoadPrefix))
       this.#setLoad(key.slice(hostLoadPrefix.length), undefined);
+    else if (key.startsWith(hostSilentPrefix)) this.#putSilent(key, undefined, 0);
     else if (key.startsWith(hostDrainPrefix))
       this.#setDrain(key.slice(hostDrainPrefix.length), false);
     else if (key.startsWith(rebalancePrefix)) this.#setRebalance(key, undefined);
@@ -168,7 +173,8 @@ export class ClusterState {
       ...[...this.#statuses.keys()].map((id) => statusPrefix + id),
       ...this.formations.keys(),
       ...this.claims.keys(),
-      ...hosts.filter(({ isAlive }) => isAlive).map(({ id }) => hostAlivePrefix + id),
+      ...hosts.filter(({ hasLease }) => hasLease).map(({ id }) => hostAlivePrefix + id),
+      ...[...this.#silence.watchers()].map((id) => hostSilentPrefix + id),
       ...hosts.flatMap(({ id }) => [hostTagsPrefix + id, hostLoadPrefix + id]),
       ...[...this.draining].map(({ id }) => hostDrainPrefix + id),
       ...[...this.rebalances.keys()].map(rebalanceKey),
@@ -178,7 +184,7 @@ export class ClusterState {
 
   /** Whatever was true of them is not known any more: nobody was looking. Who is away is away from now on. */
   restartAbsences(): void {
-    for (const host of this.away) host.awaySince = this.#now();
+    for (const host of this.away) if (!host.hasLease) host.awaySince = this.#now();
   }
 
   /** Every app that has jobs or formations is to be looked at again. */
@@ -215,20 +221,8 @@ export class ClusterState {
     const seen = { status, statusRevision, ...health };
     const known = { job, group, host: undefined, modRevision, ...seen };
     this.jobs.set(id, known);
-    this.#noteHealth(known, before?.status);
+    Object.assign(known, healthOf(known, before?.status, this.#now()));
     this.#enter(known);
-  }
-
-  #noteHealth(known: KnownJob, before: JobStatus | undefined): void {
-    const { status, healthySince } = known;
-    const nowMs = this.#now();
-    if (healthySince !== undefined && nowMs - healthySince >= moveSteadyMs)
-      known.sickSince = undefined;
-    if (status?.state !== 'up' || !status.isHealthy) {
-      known.healthySince = undefined;
-      known.sickSince ??= nowMs;
-    } else if (before?.attempt !== status.attempt) known.healthySince = nowMs;
-    else known.healthySince ??= nowMs;
   }
 
   #deleteJob(id: string): void {
@@ -254,13 +248,13 @@ export class ClusterState {
     const before = known.status;
     if (hasEnded === isEnded(known.job, before)) {
       known.status = status;
-      this.#noteHealth(known, before);
+      Object.assign(known, healthOf(known, before, this.#now()));
       this.#markDirty(known.job.app);
       return;
     }
     this.#leave(known);
     known.status = status;
-    this.#noteHealth(known, before);
+    Object.assign(known, healthOf(known, before, this.#now()));
     this.#enter(known);
     if (hasEnded) this.capacityVersion++;
   }
@@ -341,9 +335,16 @@ export class ClusterState {
     const host = this.#host(id);
     if (isAlive) host.awaySince = undefined;
     else host.awaySince ??= this.#now();
-    if (isAlive) this.away.delete(host);
-    else this.away.add(host);
     this.#hostsChanged(host);
+  }
+
+  #putSilent(key: string, value: unknown, modRevision: number): void {
+    this.#silence.put(key.slice(hostSilentPrefix.length), value, modRevision);
+    this.#weighSilence();
+  }
+
+  #weighSilence(): void {
+    for (const host of this.#silence.weigh(this.hosts)) this.#refresh(host);
   }
 
   #setTags(id: string, value: unknown): void {
@@ -374,14 +375,21 @@ export class ClusterState {
   }
 
   #hostsChanged(host: KnownHost): void {
+    this.#refresh(host);
+    this.#weighSilence();
+  }
+
+  #refresh(host: KnownHost): void {
     this.capacityVersion++;
     this.hostsVersion++;
+    if (host.isAlive) this.away.delete(host);
+    else this.away.add(host);
     this.index.refresh(host);
     this.#forgetHost(host);
   }
 
   #forgetHost(host: KnownHost): void {
-    const isNothing = !host.record && !host.isAlive && host.records === 0;
+    const isNothing = !host.record && !host.hasLease && host.records === 0;
     if (!isNothing || host.isDraining || Object.keys(host.tags).length > 1) return;
     this.hosts.delete(host.id);
     this.away.delete(host);

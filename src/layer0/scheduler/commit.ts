@@ -7,7 +7,7 @@ import { statusKey } from '#layer0/host/wire';
 import type { Compare, Operation, Txn } from '#layer0/store/client';
 import { maxTxnBytes, maxTxnOperations } from '#layer0/store/wire';
 import type { ClusterState, KnownJob } from './cluster-state.ts';
-import type { Step } from './decide/steps.ts';
+import type { RestsOn, Step } from './decide/steps.ts';
 import {
   appClaimKey,
   type Claim,
@@ -184,13 +184,15 @@ class TxnDraft {
     return known;
   }
 
-  #restOn({ formation, absent = [] }: { formation?: string; absent?: string[] }): void {
+  #restOn({ formation, absent = [], silent }: RestsOn & { formation?: string }): void {
     if (formation !== undefined) {
       const known = this.#state.formations.get(formation);
       if (known) this.#compare({ key: formation, modRevision: known.modRevision });
       else this.#compare({ key: formation, is: 'absent' });
     }
     for (const key of absent) this.#compare({ key, is: 'absent' });
+    const reports = silent === undefined ? [] : (this.#state.hosts.get(silent)?.silentBy ?? []);
+    for (const report of reports) this.#compare(report);
   }
 
   #restOnStatus({ job, statusRevision }: KnownJob): void {

@@ -6,6 +6,7 @@ import {
   hostDrainKey,
   hostKey,
   hostLoadPrefix,
+  hostSilentPrefix,
   hostTagsPrefix,
   type JobStatus,
   statusKey,
@@ -136,6 +137,8 @@ export interface StateOptions {
     isDraining?: boolean;
     tags?: Record<string, string>;
     busyPercent?: number;
+    /** Ids of hosts that do not answer it. */
+    silent?: string[];
   })[];
   jobs?: (Partial<Job> & { status?: Partial<JobStatus> })[];
   formations?: Formation[];
@@ -150,12 +153,13 @@ export function aState(
   let modRevision = 0;
   const put = (key: string, value: unknown) =>
     state.put({ key, value, modRevision: ++modRevision });
-  for (const { isAway, isDraining, tags, busyPercent, ...host } of hosts) {
+  for (const { isAway, isDraining, tags, busyPercent, silent, ...host } of hosts) {
     const record = aHost(host);
     put(hostKey(record.id), record);
     if (isDraining) put(hostDrainKey(record.id), { since: 0, by: 'test' });
     if (tags) put(`${hostTagsPrefix}${record.id}`, tags);
     if (busyPercent !== undefined) put(`${hostLoadPrefix}${record.id}`, { busyPercent });
+    if (silent) put(`${hostSilentPrefix}${record.id}`, { hosts: silent });
     if (!isAway) put(`${hostAlivePrefix}${record.id}`, {});
   }
   for (const formation of formations)

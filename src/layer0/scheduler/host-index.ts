@@ -2,6 +2,7 @@
 // Kept up to date entry by entry. A host keeps its slot for as long as it is known, so that slots can be written down.
 
 import type { Host } from '#layer0/host/wire';
+import type { Compare } from '#layer0/store/client';
 import { Neighbours } from './neighbours.ts';
 import { RoomBounds } from './room-bounds.ts';
 import { hostPortsOf } from './state.ts';
@@ -28,8 +29,10 @@ export class KnownHost {
   record: Host | undefined;
   /** What an operator says about it, and its own id. */
   tags: Readonly<Record<string, string>>;
-  /** Monotonic time since when its lease is gone; undefined while it is alive. */
+  /** Monotonic time since when its lease is gone; undefined while it has it. */
   awaySince: number | undefined;
+  /** The reports by which its machine does not answer those that listen for it; undefined while it does. */
+  silentBy: readonly Compare[] | undefined;
   /** It gets no jobs, and those it has go elsewhere; one-per-host jobs belong to it. */
   isDraining = false;
   /** Job records that name it, ended ones too. */
@@ -44,8 +47,13 @@ export class KnownHost {
     this.tags = { [hostIdTag]: id };
   }
 
-  get isAlive(): boolean {
+  get hasLease(): boolean {
     return this.awaySince === undefined;
+  }
+
+  /** As far as anybody knows. */
+  get isAlive(): boolean {
+    return this.hasLease && !this.silentBy;
   }
 
   get name(): string {
@@ -56,7 +64,7 @@ export class KnownHost {
 const firstCapacity = 16;
 
 export class HostIndex {
-  /** 1 where a host has its lease and its record. */
+  /** 1 where a host is alive and has its record. */
   isThere = new Uint8Array(firstCapacity);
   offeredMemoryBytes = new Float64Array(firstCapacity);
   offeredCpuMillis = new Float64Array(firstCapacity);

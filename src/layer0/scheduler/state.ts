@@ -19,6 +19,26 @@ export function isEnded(job: Job, status: JobStatus | undefined): boolean {
 /** How long a job is healthy before anything is built on that: many that crash are healthy first. */
 export const moveSteadyMs = 3_000;
 
+interface Health {
+  status: JobStatus | undefined;
+  healthySince: number | undefined;
+  sickSince: number | undefined;
+}
+
+/** Both by the clock of `nowMs`; `before` is the status before this one. */
+export function healthOf(
+  { status, healthySince, sickSince }: Health,
+  before: JobStatus | undefined,
+  nowMs: number,
+): Omit<Health, 'status'> {
+  const wasSteady = healthySince !== undefined && nowMs - healthySince >= moveSteadyMs;
+  const sickBefore = wasSteady ? undefined : sickSince;
+  if (status?.state !== 'up' || !status.isHealthy)
+    return { healthySince: undefined, sickSince: sickBefore ?? nowMs };
+  const isSame = before?.attempt === status.attempt;
+  return { healthySince: (isSame ? healthySince : undefined) ?? nowMs, sickSince: sickBefore };
+}
+
 /** Jobs that replace one another: what `spread` spreads and what one-per-host allows once. */
 export function groupOf(job: Pick<Job, 'app' | 'release' | 'type'>): string {
   return `${job.app}/${job.release}/${job.type}`;

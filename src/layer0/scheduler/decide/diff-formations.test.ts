@@ -135,6 +135,49 @@ test('moving a lost job rests on the lease being gone', () => {
     assert.deepEqual('absent' in step ? step.absent : undefined, ['host/alive/h1']);
 });
 
+const hears = (...hosts: string[]) => ({ silent: hosts });
+const h3Silent = [
+  { id: 'h1', ...hears('h3') },
+  { id: 'h2', ...hears('h3') },
+  { id: 'h3', memoryBytes: 2 ** 40 },
+];
+
+test('jobs of a host that answers none of its watchers are made anew before its lease ends', () => {
+  const jobs = [{ host: 'h3', status: {} }];
+  const steps = diff({ hosts: h3Silent, formations: web(1), jobs });
+  assert.deepEqual(told(steps), ['create 2 on h1', 'stop job-1']);
+  for (const step of steps)
+    assert.equal('silent' in step ? step.silent : undefined, 'h3', 'it rests on the silence');
+});
+
+test('one watcher that hears nothing, or one that does hear, is no silence', () => {
+  const given = { formations: web(1), jobs: [{ host: 'h3', status: {} }] };
+  const [one, , three] = h3Silent;
+  assert.ok(one && three);
+  assert.deepEqual(diff({ ...given, hosts: [one, { id: 'h2' }, three] }), []);
+  assert.deepEqual(diff({ ...given, hosts: [one, { id: 'h2', isAway: true }, three] }), []);
+  assert.deepEqual(diff({ ...given, hosts: [one, three] }), []);
+});
+
+test('a singleton, and what has a volume, wait for the end of the lease', () => {
+  const singleton = [
+    aFormation({ processes: { web: aProcess({ quantity: 1, isSingleton: true }) } }),
+  ];
+  const jobs = [{ host: 'h3', isSingleton: true, status: {} }];
+  assert.deepEqual(diff({ hosts: h3Silent, formations: singleton, jobs }), []);
+  const spec = aSpec({ mounts: [{ volume: 'data', path: '/data', isReadOnly: false }] });
+  const bound = [{ host: 'h3', spec, status: {} }];
+  assert.deepEqual(diff({ hosts: h3Silent, formations: web(1), jobs: bound }), []);
+});
+
+test('nothing new is placed on a host that is silent', () => {
+  const steps = diff({ hosts: h3Silent, formations: web(4) });
+  assert.deepEqual(
+    told(steps).map((step) => step.slice(-2)),
+    ['h1', 'h2', 'h1', 'h2'],
+  );
+});
+
 test('one per host follows the hosts that match, and leaves those that are away alone', () => {
   const process = aProcess({ isOnePerHost: true, spec: aSpec({ tags: { edge: 'yes' } }) });
   const formations = [aFormation({ processes: { web: process } })];

@@ -1,12 +1,12 @@
 // What must change so that an app's jobs are those its formations ask for? Steps in the order they should be done.
 // Never gives up what may still run for a place that is not there; never stops a healthy job while an unhealthy one would do.
 
-import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
+import { hostKey } from '#layer0/host/wire';
 import type { ClusterState, KnownFormation, KnownJob } from '../cluster-state.ts';
 import type { Claimant, KnownHost } from '../host-index.ts';
 import { groupOf, isEnded, matchesConstraint, matchesTags, waitsFor } from '../state.ts';
 import { appClaimKey, type Formation, formationKey, type Job } from '../wire.ts';
-import { isLost } from './lost-hosts.ts';
+import { isLost, isReplaceable, restOfLoss } from './lost-hosts.ts';
 import {
   givenUpInMs,
   groupJobs,
@@ -18,8 +18,6 @@ import {
 import { type Placement, placeJob } from './place-job.ts';
 import type { PlanBoard } from './plan-board.ts';
 import type { DecideContext, Later, NewJob, Planning, Step } from './steps.ts';
-
-const hostAliveKey = (id: string) => `${hostAlivePrefix}${id}`;
 
 type CreateStep = Step & { kind: 'create' };
 type EndStep = Step & { kind: 'stop' | 'remove' };
@@ -255,14 +253,15 @@ class AppDiff {
       this.#later?.stuck.add(this.#app);
       return;
     }
-    const absent = [hostAliveKey(lost.host ?? '')];
-    yield { ...this.#commission(formation, { ...job, host: placement.host }), absent };
+    const restsOn = restOfLoss(this.#state, lost, this.#context);
+    yield { ...this.#commission(formation, { ...job, host: placement.host }), ...restsOn };
     yield this.#giveUp(formation, lost);
   }
 
   #giveUp(formation: Formation, lost: Job): Step {
-    const absent = [hostAliveKey(lost.host ?? '')];
-    return { ...this.#stop(formation, lost, `host ${lost.host} is lost`), absent };
+    const restsOn = restOfLoss(this.#state, lost, this.#context);
+    const how = restsOn.silent === undefined ? 'is lost' : 'does not answer';
+    return { ...this.#stop(formation, lost, `host ${lost.host} ${how}`), ...restsOn };
   }
 
   #create(formation: Formation, type: string, process: Process): Step {
@@ -293,7 +292,7 @@ class AppDiff {
   }
 
   #isOnLostHost(job: Job): boolean {
-    return job.host !== undefined && isLost(this.#state, job.host, this.#context);
+    return isReplaceable(this.#state, job, this.#context);
   }
 
   #numbersOf(type: string): Set<number> {
@@ -332,7 +331,7 @@ function isRemovable(known: KnownJob, state: ClusterState, context: DecideContex
   const { job, host, status } = known;
   if (!host) return job.desired === 'down';
   // A host that was taken out while it ran may not know it yet: its singletons hold their place until it must.
-  if (!host.record && !host.isAlive) return !job.isSingleton || isLost(state, host.id, context);
+  if (!host.record && !host.hasLease) return !job.isSingleton || isLost(state, host.id, context);
   return isEnded(job, status) && (job.desired === 'down' || job.spec.restart === 'always');
 }
 

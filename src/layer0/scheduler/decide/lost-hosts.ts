@@ -1,8 +1,13 @@
 // When is a host given up? Unknown is not dead: only long after its lease ended, and only while somebody else is there.
 
+import { hostAlivePrefix } from '#layer0/host/wire';
 import type { ClusterState } from '../cluster-state.ts';
 import type { KnownHost } from '../host-index.ts';
-import type { DecideContext } from './steps.ts';
+import { isBound } from '../state.ts';
+import type { Job } from '../wire.ts';
+import type { DecideContext, RestsOn } from './steps.ts';
+
+const hostAliveKey = (id: string) => `${hostAlivePrefix}${id}`;
 
 export type Patience = Pick<DecideContext, 'monotonicMs' | 'hostLossGraceMs' | 'hostLeaseMs'>;
 
@@ -11,6 +16,28 @@ export function isLost(state: ClusterState, hostId: string, context: Patience): 
   if (!host || host.awaySince === undefined) return false;
   if (context.monotonicMs - host.awaySince < graceOf(host, context)) return false;
   return isAnyoneThere(state);
+}
+
+/**
+ * May a job be made anew elsewhere? Sooner than its host counts as lost, when that does not answer those that listen for it and
+ * a second one of the job does no harm: should the machine be back, one of them stops.
+ */
+export function isReplaceable(state: ClusterState, job: Job, context: Patience): boolean {
+  if (job.host === undefined) return false;
+  return isLost(state, job.host, context) || isSilent(state, job);
+}
+
+/** What a replacement of it rests on. */
+export function restOfLoss(state: ClusterState, job: Job, context: Patience): RestsOn {
+  const { host = '' } = job;
+  if (isLost(state, host, context)) return { absent: [hostAliveKey(host)] };
+  return { silent: host };
+}
+
+function isSilent(state: ClusterState, job: Job): boolean {
+  const mayRunTwice = !job.isSingleton && !isBound(job);
+  const { host = '' } = job;
+  return mayRunTwice && state.hosts.get(host)?.silentBy !== undefined && isAnyoneThere(state);
 }
 
 /**

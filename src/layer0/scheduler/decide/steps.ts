@@ -6,27 +6,33 @@ import type { PlanBoard } from './plan-board.ts';
 /** A job to be: its id and time come from who commits it. */
 export type NewJob = Omit<Job, 'id' | 'createdAt'>;
 
+/** What a decision is true of only while it lasts. */
+export interface RestsOn {
+  /** Keys that are not there. */
+  absent?: string[];
+  /** A host that does not answer those that listen for it. */
+  silent?: string;
+}
+
 /**
  * `because` says why, for logs and tests. `formation` is the record that the decision rests on; it must not have changed.
- * `absent` are keys whose absence it rests on.
  */
 export type Step =
-  | { kind: 'create'; job: NewJob; formation: string; absent?: string[] }
+  | ({ kind: 'create'; job: NewJob; formation: string } & RestsOn)
   | { kind: 'place'; jobId: string; host: string }
   | { kind: 'explain'; jobId: string; pendingReason: string }
   | { kind: 'rank'; jobId: string; priority: number; formation: string }
   | { kind: 'note'; jobId: string; moveReason: string | undefined }
   | StopStep
-  | { kind: 'remove'; jobId: string; because: string; formation?: string; absent?: string[] }
+  | ({ kind: 'remove'; jobId: string; because: string; formation?: string } & RestsOn)
   | { kind: 'forget'; claim: string }
   | { kind: 'settle'; app: string };
 
-export interface StopStep {
+export interface StopStep extends RestsOn {
   kind: 'stop';
   jobId: string;
   formation: string;
   because: string;
-  absent?: string[];
   /** It goes because of what its status is: that must be its status still. */
   isAsSeen?: boolean;
 }
