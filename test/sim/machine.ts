@@ -7,6 +7,7 @@ import { newId } from '#core/ids';
 import { silentLog } from '#core/log';
 import { type Random, seededRandom } from '#core/random';
 import { createDiscovery, type DiscoveryClient } from '#layer0/discovery/client';
+import { createFailureDetector, type FailureDetector } from '#layer0/failure-detector/index';
 import { createHost } from '#layer0/host/index';
 import { createNetwork } from '#layer0/network/client';
 import { defaultSchedulerConfig, type SchedulerConfig } from '#layer0/scheduler/config';
@@ -56,6 +57,8 @@ export interface MachineWorld {
   /** Of a cluster: the ways between machines, and the addresses of the others. */
   links?: Links;
   others(machine: Machine): ReadonlyMap<string, string>;
+  /** Whether a packet from one machine is answered by the kernel of the other. */
+  answers(from: Machine, to: string): boolean;
 }
 
 /** What one machine is. */
@@ -95,11 +98,13 @@ export class Machine {
   readonly fence: SingletonFence;
   /** Gantry was taken off it. */
   isWiped = false;
+  hasPower = false;
   readonly #world: MachineWorld;
   #life: Life | undefined;
   #parts: Component[] = [];
   #discovery: DiscoveryClient | undefined;
   #store: StoreDoor | undefined;
+  readonly #memberWatches = new Set<() => void>();
 
   constructor(plan: MachinePlan, world: MachineWorld) {
     const { script, random } = world;
@@ -132,6 +137,7 @@ export class Machine {
 
   boot(): void {
     if (this.isUp || this.isWiped) return;
+    this.hasPower = true;
     const { house, links, random, onStore } = this.#world;
     const life = this.#newLife();
     this.#life = life;
@@ -162,6 +168,7 @@ export class Machine {
   }
 
   powerOff(): void {
+    this.hasPower = false;
     this.kill();
     this.runtime.powerOff();
     this.tunnels.forget();
@@ -171,6 +178,11 @@ export class Machine {
   wipe(): void {
     this.isWiped = true;
     this.powerOff();
+  }
+
+  /** Somebody joined or was taken out. */
+  membersChanged(): void {
+    for (const callback of this.#memberWatches) callback();
   }
 
   /** The other members have heard that it is none any more. */
@@ -232,6 +244,7 @@ export class Machine {
       { ...deps, ...members, runtime: engine, firewall, routes: async () => [] },
       { ...networkConfig, host, address },
     );
+    const failureDetector = this.#createFailureDetector(life);
     const agent = createHost(
       {
         ...deps,
@@ -245,9 +258,11 @@ export class Machine {
         sealKey: Buffer.alloc(32),
         tenureBook: this.fence,
         isAlone: () => this.#world.others(this).size === 0,
+        silent: () => failureDetector.silent(),
       },
       this.#hostConfig(),
     );
+    failureDetector.onChange(() => agent.tellSilence());
     const newJobId = () =>
       newId(
         'job',
@@ -258,7 +273,31 @@ export class Machine {
       schedulerConfig,
     );
     const more = this.plan.hasPlatform ? [platform({ store, life, random, identity: host })] : [];
-    return [network, agent, scheduler, ...more];
+    return [network, agent, failureDetector, scheduler, ...more];
+  }
+
+  #createFailureDetector({ clock }: Life): FailureDetector {
+    const world = this.#world;
+    const watches = this.#memberWatches;
+    watches.clear();
+    return createFailureDetector(
+      {
+        peers: () =>
+          [...world.others(this)].map(([hostId, address]) => ({ hostId, address, port: 7443 })),
+        watchPeers: (callback) => {
+          watches.add(callback);
+          return () => watches.delete(callback);
+        },
+        clock,
+        log: silentLog,
+        ask: async ({ hostId }, withinMs) => {
+          if (world.answers(this, hostId)) return true;
+          await clock.sleep(withinMs);
+          return world.answers(this, hostId);
+        },
+      },
+      { hostId: this.id, hostSilentMs: 4_500 },
+    );
   }
 
   #hostConfig() {

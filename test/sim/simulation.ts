@@ -5,7 +5,7 @@ import { FakeClock } from '#core/fake-clock';
 import { silentLog } from '#core/log';
 import { type Random, seededRandom } from '#core/random';
 import { type JobStatus, statusPrefix } from '#layer0/host/wire';
-import { memberKey, removedKey, removedPrefix } from '#layer0/membership/wire';
+import { memberKey, memberPrefix, removedKey, removedPrefix } from '#layer0/membership/wire';
 import { appNetworkPrefix, gatewayHolderPrefix, jobAddressKey } from '#layer0/network/wire';
 import type { ServiceDecisions } from '#layer0/scheduler/index';
 import { type Job, jobPrefix } from '#layer0/scheduler/wire';
@@ -150,6 +150,8 @@ export class Simulation {
       for (const change of commit.changes) {
         this.#tell(change);
         this.#disown(change);
+        if (change.key.startsWith(memberPrefix))
+          for (const machine of this.machines) queueMicrotask(() => machine.membersChanged());
       }
       this.#judge(() => this.#invariants.onCommit(commit));
     };
@@ -289,6 +291,10 @@ export class Simulation {
       house: this.house,
       ...(this.isCluster ? { links: this.links } : {}),
       others: ({ id }) => (this.isCluster ? this.#membersBut(id) : new Map()),
+      answers: ({ id }, to) =>
+        this.links.isOpen(id, to) &&
+        this.links.isOpen(to, id) &&
+        this.machines.some((machine) => machine.id === to && machine.hasPower),
       random: this.random,
       script: ({ image }) => this.#behaviour(image),
       wallOffset: () => this.wallOffsetMs,

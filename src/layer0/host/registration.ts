@@ -121,6 +121,8 @@ export class HostRegistration {
       operations: [
         { put: hostKey(host.id), value: host },
         { put: `${hostAlivePrefix}${host.id}`, value: { bootId: host.bootId }, lease },
+        // What an earlier life heard.
+        { delete: `${hostSilentPrefix}${host.id}` },
       ],
     });
     if (!ok)
@@ -129,6 +131,7 @@ export class HostRegistration {
       );
     this.#lease = lease;
     this.#host = host;
+    this.#saidSilent = undefined;
     tenure?.begin(sentAtMs, this.#deps.recordsSeen?.(revision) ?? Promise.resolve());
     await discovery.register({
       id: `${host.id}.${service}`,
