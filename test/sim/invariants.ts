@@ -2,11 +2,13 @@
 // and judges by its own words, not by the code it judges.
 
 import {
+  type HostSilent,
   hostAlivePrefix,
   hostDrainKey,
   hostDrainPrefix,
   hostKey,
   hostPrefix,
+  hostSilentPrefix,
   type JobStatus,
   statusPrefix,
 } from '#layer0/host/wire';
@@ -385,10 +387,18 @@ export class Invariants {
     return this.#world.ledger.read(removedKey(host)) !== undefined;
   }
 
-  #isAway({ host }: Job): boolean {
-    const since = host === undefined ? undefined : this.#awaySince.get(host);
+  #isAway({ host, isSingleton }: Job): boolean {
+    if (host === undefined) return false;
+    const since = this.#awaySince.get(host);
     const graceMs = schedulerConfig.hostLossGraceMs / fastestRate;
-    return since !== undefined && this.#now() - since >= graceMs;
+    if (since !== undefined && this.#now() - since >= graceMs) return true;
+    return !isSingleton && this.#isSilent(host);
+  }
+
+  /** Two others at least say so: a singleton is given up for no such reason. */
+  #isSilent(host: string): boolean {
+    const reports = this.#world.ledger.readRange({ prefix: hostSilentPrefix });
+    return reports.filter(({ value }) => (value as HostSilent).hosts.includes(host)).length >= 2;
   }
 
   #isHealthy({ id }: Job): boolean {
