@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
+import { hostAlivePrefix, hostKey, hostSilentPrefix } from '#layer0/host/wire';
 import { aJob, aSpec } from '#layer0/scheduler/fake';
 import { type Job, jobKey } from '#layer0/scheduler/wire';
 import type { HostDetail, HostView } from './api.ts';
@@ -50,6 +50,22 @@ test('a machine is up while its daemon is heard of, silent afterwards, and joini
     [first.id, 'joining'],
     ['host-new', 'joining'],
   ]);
+});
+
+test('a machine that two others do not hear is silent before its daemon counts as gone, and why is said', async () => {
+  await twoMachines();
+  const says = (watcher: string) => ({
+    put: `${hostSilentPrefix}${watcher}`,
+    value: { hosts: ['h2'] },
+  });
+  const second = async () =>
+    (await bed.ok<{ items: HostView[] }>('GET', '/hosts')).items.find(({ id }) => id === 'h2');
+  await bed.store.txn({ compare: [], operations: [says('host-a')] });
+  assert.equal((await second())?.state, 'up', 'one alone may be the one that is cut off');
+  await bed.store.txn({ compare: [], operations: [says('h3')] });
+  const { state, reason } = (await second()) ?? {};
+  assert.equal(state, 'silent');
+  assert.match(reason ?? '', /does not answer h3, name-host-a: is it on/);
 });
 
 test('a join token is made for whoever may call, and said among the events without its text', async () => {

@@ -4,10 +4,12 @@ import {
   type Host,
   type HostDrain,
   type HostLoad,
+  type HostSilent,
   hostAlivePrefix,
   hostDrainPrefix,
   hostLoadPrefix,
   hostPrefix,
+  hostSilentPrefix,
   hostTagsPrefix,
 } from '#layer0/host/wire';
 import type { Member } from '#layer0/membership/client';
@@ -21,19 +23,24 @@ import { eventOperation } from '../events.ts';
 
 export async function listHosts(context: Context): Promise<HostView[]> {
   const { store, membership, observer } = context;
-  const [hosts, alive, loads, tags, drains, members] = await Promise.all([
+  const [hosts, alive, loads, tags, drains, silences, members] = await Promise.all([
     readAll<Host>(store, hostPrefix),
     readAll<unknown>(store, hostAlivePrefix),
     readAll<HostLoad>(store, hostLoadPrefix),
     readAll<Record<string, string>>(store, hostTagsPrefix),
     readAll<HostDrain>(store, hostDrainPrefix),
+    readAll<HostSilent>(store, hostSilentPrefix),
     membership.list(),
   ]);
   const here = [...observer.allJobs()].filter((job) => !isEnded(job, observer.status(job.id)));
   const placed = Map.groupBy(here, ({ host }) => host);
+  const whoMiss = (id: string) =>
+    [...silences].flatMap(([watcher, silence]) =>
+      silence.hosts.includes(id) ? [hosts.get(watcher)?.name ?? watcher] : [],
+    );
   const known = [...hosts.values()].map((host) => ({
     ...shownOf(host),
-    ...stateOf(alive.has(host.id)),
+    ...stateOf(alive.has(host.id), whoMiss(host.id)),
     ...loads.get(host.id),
     jobs: placed.get(host.id)?.filter(({ desired }) => desired === 'up').length ?? 0,
     ...drainOf(drains.get(host.id), placed.get(host.id) ?? []),
@@ -63,7 +70,12 @@ function shownOf({ id, name, address, version, engineVersion, memoryBytes, cpuMi
   return { id, name, address, version, engineVersion, memoryBytes, cpuMillis };
 }
 
-function stateOf(isAlive: boolean): Pick<HostView, 'state' | 'reason'> {
+/** `missedBy` are names of machines that its kernel does not answer; one alone may be the one that is cut off. */
+function stateOf(isAlive: boolean, missedBy: string[]): Pick<HostView, 'state' | 'reason'> {
+  if (missedBy.length > 1 || (missedBy.length === 1 && !isAlive)) {
+    const reason = `it does not answer ${missedBy.join(', ')}: is it on, and its cable in?`;
+    return { state: 'silent', reason };
+  }
   if (isAlive) return { state: 'up' };
   const reason = 'its daemon has not been heard of for 10 s: is it on, and `docker ps` there fine?';
   return { state: 'silent', reason };
