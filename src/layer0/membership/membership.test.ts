@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect as connectPlain, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
@@ -274,6 +274,21 @@ describe('the peer door', () => {
     await assert.rejects(stranger.json('GET', '/membership/members'), { code: 'core.notFound' });
     await assert.rejects(stranger.json('POST', '/membership/tokens'), { code: 'core.notFound' });
     stranger.close();
+  });
+
+  test('logs who speaks something else, and not who only asks whether it is there', async () => {
+    await machine.token();
+    const gone = new Promise<void>((resolve) => {
+      const asking = connectPlain(machine.port, loopback, () => asking.resetAndDestroy());
+      asking.once('close', () => resolve());
+    });
+    await gone;
+    const speaking = connectPlain(machine.port, loopback);
+    speaking.on('error', () => speaking.destroy());
+    speaking.write('GET / HTTP/1.0\r\n\r\n');
+    await until(async () => machine.said.some((line) => line.includes('http request')));
+    const noTls = machine.said.filter((line) => line.includes('no TLS at the peer door'));
+    assert.equal(noTls.length, 1);
   });
 
   test('answers a member that takes itself out, then refuses it, in the middle of a connection too, and says so', async () => {

@@ -6,6 +6,7 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Clock } from '#core/clock';
+import { hasCode } from '#core/errors';
 import type { Log } from '#core/log';
 import { handshakeTimeoutMs, lastWordsMs, maxStrangers } from './config.ts';
 import { membershipErrors } from './errors.ts';
@@ -56,8 +57,8 @@ export class PeerDoor {
       (socket) => this.#take(socket),
     );
     server.on('tlsClientError', (error, socket) => {
-      // Who says nothing wanted to know whether this machine is there: its failure detector does, each second.
-      if (socket.bytesRead === 0) return;
+      // Who is gone again at once wanted to know whether this machine is there: failure detectors do, each second.
+      if (hasCode(error, 'ECONNRESET')) return;
       this.#deps.log.info(
         { from: socket.remoteAddress, reason: error.message },
         'no TLS at the peer door',
