@@ -16,7 +16,7 @@ import { registerImageRoutes } from './http.ts';
 import { createImages, type Images } from './index.ts';
 import type { BuildOptions, Image } from './wire.ts';
 
-const image = anImage({ tags: ['shop:1'], createdAt: 1 });
+const image = anImage({ tags: ['imported:1', 'shop:1'], createdAt: 1 });
 const options: BuildOptions = {
   dockerfile: 'Dockerfile',
   tag: 'shop:1',
@@ -102,7 +102,7 @@ describe('the routes of images', () => {
     await assert.rejects(missing, { code: 'images.notFound', status: 404 });
   });
 
-  test('an archive comes as a stream, by the name of the image', async () => {
+  test('an archive comes as a stream, by the name that was asked for, also where the image has others', async () => {
     const query = { reference: 'shop:1' };
     const archive = await client.raw('GET', '/images/archive', { query });
     assert.equal(await text(archive), 'archive of shop:1');

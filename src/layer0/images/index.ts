@@ -103,8 +103,9 @@ export function createImages(deps: ImagesDeps): Images {
     },
     async archive(reference) {
       const image = await this.inspect(reference);
-      // By its name where it has one, so that it has it there too.
-      return runtime.save(image.tags[0] ?? image.id);
+      // By the name that was asked for, or else by one that it has, so that it has it there too.
+      const isName = image.tags.includes(reference);
+      return runtime.save(isName ? reference : (image.tags[0] ?? image.id));
     },
     ensure: (imageId) => fetches.once(imageId, () => fetchImage(deps, imageId, see)),
     publish: (imageId) => publish(deps, imageId),
