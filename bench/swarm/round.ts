@@ -86,13 +86,14 @@ async function lost(
   const { label, name } = contender;
   const machines = contender.machines.filter((machine) => machine !== victim);
   const startMs = performance.now();
-  await (how === 'power' ? victim.powerOff() : victim.cut());
+  await (how === 'power' ? victim.dropDead() : victim.cut());
   try {
     const isBack = (containers: readonly unknown[]) => containers.length >= count;
     const what = `${name} to have all replicas back without ${how}`;
     return await untilRunning({ machines, label }, what, isBack, startMs);
   } finally {
-    await (how === 'power' ? victim.boot() : victim.heal());
+    await victim.heal();
+    if (how === 'power') await victim.boot();
     await contender.untilMember(victim);
     const isRight = (containers: readonly unknown[]) => containers.length === count;
     await untilRunning(contender, `${name} to have no replica too many`, isRight);

@@ -108,6 +108,16 @@ export class Trial {
     this.measured('replicas back', sinceMs, performance.now());
   }
 
+  /** Not only its daemon is missed: the others say that its kernel does not answer them. */
+  async untilUnheard(machine: Machine): Promise<void> {
+    const id = this.bed.hostId(machine);
+    const isUnheard = async () => {
+      const host = (await this.app.api.listHosts()).find((one) => one.id === id);
+      return /does not answer/.test(host?.reason ?? '');
+    };
+    await waitFor('the others to miss the machine', isUnheard, { timeoutMs: replacedMs });
+  }
+
   /** Every machine is seen, every instance is healthy, none is too many, and nothing is left of what was. */
   async untilSettled(): Promise<void> {
     await this.bed.untilAllUp(replacedMs);
@@ -200,12 +210,14 @@ export async function losesMachine(
 ): Promise<void> {
   const survivors = trial.others(victim);
   const beganMs = performance.now();
-  await (how === 'power' ? victim.powerOff() : victim.cut());
+  await (how === 'power' ? victim.dropDead() : victim.cut());
   try {
     await trial.untilReplaced(survivors, beganMs);
+    if (victim !== trial.first) await trial.untilUnheard(victim);
     trial.assertBound(survivors, beganMs);
   } finally {
-    await (how === 'power' ? victim.boot() : victim.heal());
+    await victim.heal();
+    if (how === 'power') await victim.boot();
   }
   await trial.untilSettled();
   trial.assertBound(survivors, beganMs);

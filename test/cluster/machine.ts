@@ -181,6 +181,15 @@ export class Machine {
     await rm(join(this.folder, 'init.pid'), { force: true });
   }
 
+  /**
+   * The same as others see it: nothing more comes from it, no end of a connection either. Without this its kernel, which is
+   * the one of this machine, goes on answering for its address. `heal` and `boot` undo it.
+   */
+  async dropDead(): Promise<void> {
+    await this.cut();
+    await this.powerOff();
+  }
+
   /** Starts dockerd as the machine's service manager would at boot; script/up does it on the first boot. */
   async startDocker(): Promise<void> {
     await this.sh(
