@@ -12,8 +12,8 @@ import {
   losesMachine,
   losesStore,
   pauses,
-  Trial,
 } from './cluster/failures.ts';
+import { Trial } from './cluster/trial.ts';
 
 describe('three machines', () => {
   let trial: Trial;

@@ -9,9 +9,9 @@ import {
   losesMachine,
   losesStore,
   losesStoreHostCable,
-  type Trial,
 } from '../cluster/failures.ts';
 import type { Machine } from '../cluster/machine.ts';
+import type { Trial } from '../cluster/trial.ts';
 import { pick, playRounds, type Round, shuffle } from './rounds.ts';
 import type { SoakOptions, SoakResult } from './soak.ts';
 

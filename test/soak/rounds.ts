@@ -3,7 +3,7 @@
 import { type Random, seededRandom } from '#core/random';
 import { Bed } from '../cluster/bed.ts';
 import { withPlatform } from '../cluster/bring-up.ts';
-import { Trial } from '../cluster/failures.ts';
+import { Trial } from '../cluster/trial.ts';
 import type { SoakOptions, SoakResult } from './soak.ts';
 
 /** The longest rest before something happens: it is to meet the platform in every phase of what it does. */
