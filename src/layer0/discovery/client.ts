@@ -17,7 +17,6 @@ export {
   type Renderer,
   type RendererDeps,
   type RendererOptions,
-  writeAtomically,
 } from './render.ts';
 export {
   type Consumer,

@@ -28,7 +28,7 @@ function aWorld(): World {
   const random = seededRandom(3);
   const store = createMemoryStore({ clock, random });
   const join = (own: Store = store) => {
-    const client = createDiscovery({ store: own, clock, random, log: silentLog });
+    const client = createDiscovery({ store: own, clock, random, log: silentLog, ttlMs });
     clients.push(client);
     return client;
   };
@@ -36,6 +36,7 @@ function aWorld(): World {
 }
 
 const ref = { service: 'web.shop', handle: 'job-1' };
+const ttlMs = 10_000;
 
 async function until(clock: FakeClock, what: string, isDone: () => boolean): Promise<void> {
   for (let turn = 0; turn < 2_000; turn++) {
@@ -215,6 +216,28 @@ test('a lost lease is noticed and everything registered again', async () => {
   await until(clock, 'both are back', () => host.instances('web.shop').length === 2);
   await clock.advance(30_000);
   assert.equal((await store.list(instancePrefix)).entries.length, 2);
+});
+
+test('a change does not wait for the lease to be renewed', async () => {
+  const { clock, store, join } = aWorld();
+  const calls: { name: keyof Store; atMs: number }[] = [];
+  const seen = new Proxy(store, {
+    get(of, name: keyof Store) {
+      calls.push({ name, atMs: clock.monotonicMs() });
+      return of[name].bind(of);
+    },
+  });
+  const host = join(seen);
+  await during(clock, host.register(anInstance(1)));
+  const grantedMs = calls.find(({ name }) => name === 'grantLease')?.atMs ?? 0;
+  // Its renewal is due after a fifth of it.
+  await clock.advance(grantedMs + ttlMs / 5 - clock.monotonicMs());
+  calls.length = 0;
+  await during(clock, host.register(anInstance(2)));
+  assert.deepEqual(
+    calls.map(({ name }) => name),
+    ['txn', 'keepAlive'],
+  );
 });
 
 test('while the store is away the last state is known and nothing is told', async () => {

@@ -142,34 +142,42 @@ export class Publisher {
     });
   }
 
-  async #pass(): Promise<void> {
+  async #pass(): Promise<void | { againMs: number }> {
     const waiters = this.#waiters;
     this.#waiters = [];
+    const isAnything = this.#wanted.size > 0 || this.#published.size > 0;
     try {
-      if (this.#wanted.size > 0 || this.#published.size > 0) await this.#publish();
+      if (isAnything) await this.#publish();
       for (const waiter of waiters) waiter.resolve();
     } catch (error) {
       for (const waiter of waiters) waiter.reject(toAppError(error));
       throw error;
     }
+    if (!isAnything) return;
+    // After the write: a change that is known does not wait for the lease.
+    await this.#renew(this.#ttlMs / 5);
+    if (!this.#lease) return { againMs: 0 };
   }
 
   async #publish(): Promise<void> {
-    const lease = await this.#renew();
+    // One that may have ended meanwhile is looked after first.
+    await this.#renew(this.#ttlMs / 2);
+    const lease = this.#lease?.id ?? (await this.#grant());
     const operations = decidePublish({ wanted: this.#wanted, published: this.#published, lease });
     for (let start = 0; start < operations.length; start += maxTxnOperations)
       await this.#write(operations.slice(start, start + maxTxnOperations), lease);
   }
 
-  async #renew(): Promise<string> {
-    if (this.#lease && this.#clock.monotonicMs() - this.#lease.renewedAt < this.#ttlMs / 5)
-      return this.#lease.id;
+  /** Keeps a lease of that age alive; afterwards there is none when it had ended. */
+  async #renew(ageMs: number): Promise<void> {
     const renewedAt = this.#clock.monotonicMs();
-    if (this.#lease && (await keepLease(this.#store, this.#lease.id))) {
-      this.#lease = { id: this.#lease.id, renewedAt };
-      return this.#lease.id;
-    }
-    this.#lease = undefined;
+    if (!this.#lease || renewedAt - this.#lease.renewedAt < ageMs) return;
+    const { id } = this.#lease;
+    this.#lease = (await keepLease(this.#store, id)) ? { id, renewedAt } : undefined;
+  }
+
+  async #grant(): Promise<string> {
+    const renewedAt = this.#clock.monotonicMs();
     const { id } = await this.#store.grantLease(this.#ttlMs);
     this.#lease = { id, renewedAt };
     return id;

@@ -1,8 +1,8 @@
 // A configuration file rendered from what is known: written whole and only when it changed, then the program that reads it
 // is told. Triggers that come together are one write; a failed reload is tried again although the file is right by then.
 
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import type { Clock } from '#core/clock';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import type { Clock, Timer } from '#core/clock';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type LoopStatus } from '#core/reconcile';
@@ -36,14 +36,23 @@ export interface Renderer {
 }
 
 const defaultResyncMs = 30_000;
+/** A reader does not wait for the disk. This long a power cut may undo a change, and not longer. */
+const syncDelayMs = 1_000;
 
 export function createRenderer(deps: RendererDeps, options: RendererOptions): Renderer {
   const { path } = options;
   let unwatch: (() => void) | undefined;
-  let onDisk: string | undefined;
+  let written: string | undefined;
   /** What the reader was last told about; a reload that is owed survives a failure. */
   let told: string | undefined;
   let writes = 0;
+  let syncTimer: Timer | undefined;
+
+  async function sync(): Promise<void> {
+    syncTimer?.cancel();
+    syncTimer = undefined;
+    await syncFile(path).catch((err) => deps.log.warn({ path, err }, 'not written to the disk'));
+  }
 
   const loop = createLoop({
     name: `render ${path}`,
@@ -52,11 +61,12 @@ export function createRenderer(deps: RendererDeps, options: RendererOptions): Re
     async run(signal) {
       const text = options.render();
       if (text === undefined) return;
-      onDisk ??= await readIfThere(path);
-      if (text !== onDisk) {
-        await writeAtomically(path, text, options.mode ?? 0o644);
-        onDisk = text;
+      written ??= await readIfThere(path);
+      if (text !== written) {
+        await replaceFile(path, text, options.mode ?? 0o644);
+        written = text;
         writes++;
+        syncTimer ??= deps.clock.timer(syncDelayMs, () => void sync());
       }
       if (told === text) return;
       await options.reload?.(path, signal);
@@ -73,27 +83,31 @@ export function createRenderer(deps: RendererDeps, options: RendererOptions): Re
       unwatch?.();
       unwatch = undefined;
       await loop.stop();
+      if (syncTimer) await sync();
     },
     trigger: () => loop.trigger(),
     status: () => ({ writes, loop: loop.status() }),
   };
 }
 
-/** A reader sees the old file or the new one, also after a power cut. */
-export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
+/** A reader sees the old file or the new one. */
+async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const next = `${path}.next`;
   try {
-    const file = await open(next, 'w', mode);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeFile(next, text, { mode });
     await rename(next, path);
   } catch (error) {
     await rm(next, { force: true });
     throw error;
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 
