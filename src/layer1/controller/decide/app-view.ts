@@ -65,7 +65,10 @@ export interface AppView {
   now: number;
 }
 
-/** A process without a health check counts as healthy once it has run this long without an exit. */
+/**
+ * A process without a health check counts as healthy once it has run this long without an exit, or at once beside another one
+ * of its release and type that has: they are the same program.
+ */
 export const uncheckedMs = 3_000;
 
 /** Failed attempts of one job that end a deployment. */
@@ -75,30 +78,40 @@ export function failedAttempts(job: Pick<SeenJob, 'attempt' | 'state'>): number 
   return job.attempt - 1 + (job.state === 'failed' ? 1 : 0);
 }
 
-export function isHealthy(job: SeenJob, release: ReleaseShape | undefined, now: number): boolean {
-  if (job.state !== 'up' || !job.isHealthy) return false;
-  if (release?.types[job.type]?.hasHealthCheck !== false) return true;
-  return ranForMs(job, now) >= uncheckedMs;
-}
-
 /** As the leader saw it, or by the clock of its machine: a new leader saw little, and a clock may be ahead. */
-export function ranForMs({ startedAt, healthyForMs = 0 }: SeenJob, now: number): number {
+function ranForMs({ startedAt, healthyForMs = 0 }: SeenJob, now: number): number {
   return Math.max(healthyForMs, startedAt === undefined ? 0 : now - startedAt);
 }
 
-/** Healthy for `steadyMs`: what a rollout builds on. Many a process that crashes is healthy for a moment first. */
-export function isSteady(
-  job: SeenJob,
-  release: ReleaseShape | undefined,
-  { now, steadyMs }: { now: number; steadyMs: number },
-): boolean {
-  return isHealthy(job, release, now) && (job.healthyForMs ?? 0) >= steadyMs;
+export interface Health {
+  isHealthy(job: SeenJob): boolean;
+  /** Healthy for `steadyMs`: what a rollout builds on. Many a process that crashes is healthy for a moment first. */
+  isSteady(job: SeenJob, steadyMs: number): boolean;
+  /** How long until a job that is up may be steady, milliseconds; 0 or less when it is. */
+  steadyInMs(job: SeenJob, steadyMs: number): number;
+}
+
+export function healthOf({ jobs, releases, now }: AppView): Health {
+  const kindOf = ({ release, type }: SeenJob) => `${release}/${type}`;
+  const isUp = ({ state, isHealthy }: SeenJob) => state === 'up' && isHealthy;
+  const hasRun = (job: SeenJob) => ranForMs(job, now) >= uncheckedMs;
+  const proven = new Set(jobs.filter((job) => isUp(job) && hasRun(job)).map(kindOf));
+  const isProven = (job: SeenJob) =>
+    releases.get(job.release)?.types[job.type]?.hasHealthCheck !== false || proven.has(kindOf(job));
+  const isHealthy = (job: SeenJob) => isUp(job) && isProven(job);
+  const steadyInMs = (job: SeenJob, steadyMs: number) =>
+    isProven(job) ? steadyMs - (job.healthyForMs ?? 0) : uncheckedMs - ranForMs(job, now);
+  return {
+    isHealthy,
+    isSteady: (job, steadyMs) => isHealthy(job) && steadyInMs(job, steadyMs) <= 0,
+    steadyInMs,
+  };
 }
 
 /** The counts of one release's formation; all zero where it has none. With `steadyMs` only steady jobs are healthy. */
 export function countsOf(view: AppView, release: string, steadyMs = 0): Counts {
   const formation = view.formations.find((other) => other.release === release);
-  const shape = view.releases.get(release);
+  const { isSteady } = healthOf(view);
   const counts: Record<string, { quantity: number; live: number; healthy: number }> = {};
   for (const [type, quantity] of Object.entries(formation?.quantities ?? {}))
     counts[type] = { quantity, live: 0, healthy: 0 };
@@ -107,7 +120,7 @@ export function countsOf(view: AppView, release: string, steadyMs = 0): Counts {
     const count = counts[job.type] ?? { quantity: 0, live: 0, healthy: 0 };
     counts[job.type] = count;
     count.live++;
-    if (isSteady(job, shape, { now: view.now, steadyMs })) count.healthy++;
+    if (isSteady(job, steadyMs)) count.healthy++;
   }
   for (const type of formation?.onePerHost ?? []) {
     const count = counts[type];

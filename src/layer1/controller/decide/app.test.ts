@@ -211,7 +211,7 @@ describe('a running deployment', () => {
       jobs: [aJob(), ...jobs],
       ...change,
     });
-  const fresh = (change: Partial<SeenJob>) =>
+  const fresh = (change: Partial<SeenJob> = {}) =>
     aJob({ id: 'job-2', release: 'rel-2', name: 'web.2', ...change });
 
   test('is rolled back when a job fails its third attempt, with the reason', () => {
@@ -275,6 +275,28 @@ describe('a running deployment', () => {
     assert.deepEqual(decide(later), [
       { type: 'scale', release: 'rel-1', quantities: { web: 0 }, deployment: 'dep-2' },
     ]);
+  });
+
+  test('counts a process without a health check sooner beside one that has run for a while', () => {
+    const releases = new Map([1, 2].map((id) => [`rel-${id}`, aShape(id, { web: unchecked })]));
+    const young = fresh({ id: 'job-3', startedAt: now - 400, healthyForMs: 400 });
+    const formations = [aFormation(1, 1), aFormation(2, 2)];
+    const beside = (other: SeenJob) => running([young, other], { releases, formations });
+    const wanted = { app: anApp({ quantities: { web: 2 } }) };
+    const proven = { ...beside(fresh()), ...wanted };
+    assert.deepEqual(decideApp(proven, options), { steps: [], againMs: 600 });
+    const steady = { ...young, healthyForMs: 1_000 };
+    const [step] = decide({ ...proven, jobs: [aJob(), steady, fresh()] });
+    assert.deepEqual(step, {
+      type: 'scale',
+      release: 'rel-1',
+      quantities: { web: 0 },
+      deployment: 'dep-2',
+    });
+    const crashed = fresh({ state: 'failed', isHealthy: false });
+    assert.deepEqual(decide({ ...proven, jobs: [aJob(), steady, crashed] }), []);
+    const old = aJob({ id: 'job-0' });
+    assert.deepEqual(decide({ ...proven, jobs: [old, steady] }), [], 'of another release');
   });
 
   test('goes by what the leader saw where the clock of the machine is ahead of its own', () => {

@@ -10,14 +10,11 @@ import {
   type AppView,
   countsOf,
   failedAttempts,
-  isHealthy,
-  isSteady,
+  healthOf,
   maxFailedAttempts,
   type ReleaseShape,
-  ranForMs,
   type SeenFormation,
   type SeenJob,
-  uncheckedMs,
   wantedOf,
 } from './app-view.ts';
 import { decideDeletion } from './deletion.ts';
@@ -195,10 +192,11 @@ function failureOf(
   options: DecideOptions,
 ): string | undefined {
   if (isHealthyWhole(view, shape)) return undefined;
+  const { isHealthy } = healthOf(view);
   for (const job of wantedJobs(view, shape)) {
     const failures = failedAttempts(job);
     // One that is healthy has hope: it fails once more, or gets steady.
-    if (failures >= maxFailedAttempts && !isHealthy(job, shape, view.now))
+    if (failures >= maxFailedAttempts && !isHealthy(job))
       return `${job.name} failed ${failures} times: ${job.reason ?? 'no reason was given'}`;
   }
   if (!isOver(view, shape, deployment, options)) return undefined;
@@ -214,10 +212,6 @@ function isOver(
 ): boolean {
   const longest = Math.max(0, ...Object.values(shape.types).map((type) => type.startTimeoutMs));
   return view.now - deployment.progressAt > longest + deploySlackMs;
-}
-
-function steadyBy({ now }: AppView, { deploySteadyMs }: DecideOptions) {
-  return { now, steadyMs: deploySteadyMs };
 }
 
 /** All of its formation that people want is healthy: it gets steady, or fails, in a time of its own. */
@@ -241,7 +235,8 @@ function isWanted(view: AppView, shape: ReleaseShape): boolean {
 }
 
 function sickest(view: AppView, shape: ReleaseShape): string {
-  const sick = wantedJobs(view, shape).find((job) => !isHealthy(job, shape, view.now));
+  const { isHealthy } = healthOf(view);
+  const sick = wantedJobs(view, shape).find((job) => !isHealthy(job));
   if (!sick) return 'its jobs were not made';
   return `${sick.name} is ${sick.state}${sick.reason === undefined ? '' : ` (${sick.reason})`}`;
 }
@@ -256,15 +251,11 @@ const shortestLookMs = 50;
 const longestLookMs = 1_000;
 
 /** How soon something may be due that no event announces: a steady process, a time limit. */
-function nextLook(view: AppView, shape: ReleaseShape, options: DecideOptions): number {
-  const by = steadyBy(view, options);
+function nextLook(view: AppView, shape: ReleaseShape, { deploySteadyMs }: DecideOptions): number {
+  const { isSteady, steadyInMs } = healthOf(view);
   const waits = wantedJobs(view, shape)
-    .filter((job) => job.state === 'up' && !isSteady(job, shape, by))
-    .map((job) =>
-      isHealthy(job, shape, view.now)
-        ? by.steadyMs - (job.healthyForMs ?? 0)
-        : uncheckedMs - ranForMs(job, view.now),
-    );
+    .filter((job) => job.state === 'up' && !isSteady(job, deploySteadyMs))
+    .map((job) => steadyInMs(job, deploySteadyMs));
   return Math.max(shortestLookMs, Math.min(longestLookMs, ...waits));
 }
 

@@ -4,7 +4,7 @@ import { coreErrors } from '#core/errors';
 import { maxProcessTypes } from '#layer0/scheduler/wire';
 import type { FormationView } from '../api.ts';
 import type { Context } from '../context.ts';
-import { isHealthy, wantedOf } from '../decide/app-view.ts';
+import { healthOf, wantedOf } from '../decide/app-view.ts';
 import { wantedQuantities } from '../decide/job-spec.ts';
 import { controllerErrors } from '../errors.ts';
 import { readApp, readLivingApp } from '../records.ts';
@@ -107,11 +107,12 @@ async function missingOf(
     app.currentRelease === undefined ? undefined : view.releases.get(app.currentRelease);
   if (!shape || view.deployments.length > 0) return undefined;
   const wanted = wantedOf(view, shape);
+  const { isHealthy } = healthOf(view);
   for (const [type, quantity] of Object.entries(wanted)) {
     const jobs = view.jobs.filter(
       (job) => job.kind === 'service' && job.type === type && job.isWanted,
     );
-    const healthy = jobs.filter((job) => isHealthy(job, shape, view.now));
+    const healthy = jobs.filter(isHealthy);
     const isEnough = shape.types[type]?.isOnePerHost
       ? healthy.length >= Math.min(1, quantity)
       : jobs.length === quantity && healthy.length === quantity;
