@@ -53,6 +53,11 @@ async function take(taken: Taken, contender: Contender, size: Size): Promise<voi
   await measureRound(contender, size, samples);
 }
 
+interface Pair {
+  ours: number;
+  peer: number;
+}
+
 /** What is asked of a figure: at most so many times Swarm's, or at most so much, or nothing. */
 interface Wanted {
   name: string;
@@ -91,15 +96,26 @@ function results(taken: Taken, size: Size, note: string): BenchResult[] {
         ours: ours[figure]?.[at] ?? Number.NaN,
         peer: one,
       }));
-      return pairs ? [compare(wanted[figure], peer, pairs, note)] : [];
+      if (!pairs) return [];
+      const isWhole = ({ ours, peer }: Pair) => !Number.isNaN(ours) && !Number.isNaN(peer);
+      return [compare(wanted[figure], peer, pairs.filter(isWhole), note + hangs(peer, pairs))];
     }),
   );
+}
+
+/** Who was waited for in vain, and how often: such a pair is in no median. */
+function hangs(peer: string, pairs: readonly Pair[]): string {
+  const told = (who: string, side: keyof Pair) => {
+    const many = pairs.filter((pair) => Number.isNaN(pair[side])).length;
+    return many > 0 ? `; ${who} hung ${many} of ${pairs.length} times` : '';
+  };
+  return told('Gantry', 'ours') + told(peer, 'peer');
 }
 
 function compare(
   { name, unit, ratio: mostRatio, most, against = 'Swarm' }: Wanted,
   peer: string,
-  pairs: { ours: number; peer: number }[],
+  pairs: Pair[],
   note: string,
 ): BenchResult {
   const common = { name, unit, pairs, note };

@@ -35,6 +35,9 @@ export async function running({ machines, label }: Fleet): Promise<Container[]> 
   return (await Promise.all(lists)).flat();
 }
 
+/** It hangs: it was waited for as long as anything is. */
+export class NotReached extends Error {}
+
 /** Seconds from `startMs` until what runs is as it should be. */
 export async function untilRunning(
   fleet: Fleet,
@@ -48,7 +51,7 @@ export async function untilRunning(
     const containers = await running(fleet);
     if (isRight(containers)) return (performance.now() - startMs) / 1000;
     if (performance.now() > end)
-      throw new Error(`waited ${hangMs} ms for ${what}; ${containers.length} run`);
+      throw new NotReached(`waited ${hangMs} ms for ${what}; ${containers.length} run`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -3,7 +3,7 @@
 import type { Machine } from '../../test/cluster/machine.ts';
 import { powerCycle } from '../platform/power.ts';
 import type { Contender, FigureName } from './contender.ts';
-import { running, untilRunning } from './fleet.ts';
+import { NotReached, running, untilRunning } from './fleet.ts';
 
 export interface Size {
   replicas: number;
@@ -12,7 +12,7 @@ export interface Size {
   rounds: number;
 }
 
-/** Seconds, or megabytes. */
+/** Seconds, or megabytes; not a number where it was not reached. */
 export type Samples = Partial<Record<FigureName, number[]>>;
 type Keep = (figure: FigureName, value: number) => void;
 
@@ -109,14 +109,17 @@ async function booted(contender: Contender): Promise<number> {
   return seconds;
 }
 
+/** One that hangs on the way does not end the round. */
 async function updated(contender: Contender, count: number): Promise<number> {
   const startMs = performance.now();
   const isNew = await contender.update();
   const isDone = (all: Parameters<typeof isNew>[0][]) => all.length === count && all.every(isNew);
-  return untilRunning(
-    contender,
-    `${contender.name} to update ${count} replicas`,
-    (all) => isDone([...all]),
-    startMs,
-  );
+  const what = `${contender.name} to update ${count} replicas`;
+  try {
+    return await untilRunning(contender, what, (all) => isDone([...all]), startMs);
+  } catch (error) {
+    if (!(error instanceof NotReached)) throw error;
+    console.error(error.message);
+    return Number.NaN;
+  }
 }
