@@ -2,7 +2,7 @@
 
 import type { KnownJob } from '../cluster-state.ts';
 import { isBound, matchesConstraint, matchesTags } from '../state.ts';
-import { demandOf, peersBesides, peersOn } from './demand.ts';
+import { type Demand, demandOf, peersBesides, peersOn, tagValueOf } from './demand.ts';
 import { placeJob } from './place-job.ts';
 import type { PlanBoard } from './plan-board.ts';
 import type { PlacementLimits } from './steps.ts';
@@ -25,10 +25,16 @@ export function hasBetterPlace(
   if (!isAllowed || !matchesTags(host.tags, tags)) return true;
   if (job.placement === 'binpack') return false;
   const demand = demandOf(board, job, limits);
-  const byTag = peersBesides(demand, host.slot) - peersBesides(demand, there);
-  if (byTag >= 2) return true;
-  const fewer = peersOn(demand, host.slot) - peersOn(demand, there);
-  if (fewer !== 1) return fewer > 1 && byTag >= 0;
+  const byTag = evenerByTag(demand, host.slot, there);
+  if (byTag !== 0) return byTag > 0;
+  const byHost = peersOn(demand, host.slot) - (peersOn(demand, there) + 1);
+  if (byHost !== 0) return byHost > 0;
   const promised = board.shareWith({ ...demand, memoryBytes: 0, cpuMillis: 0 }, host.slot);
-  return byTag >= 0 && promised - board.shareWith(demand, there) >= worthwhileShare;
+  return promised - board.shareWith(demand, there) >= worthwhileShare;
+}
+
+/** More than 0: hosts with one value of the tag have so many more of the group as those with the other will have. */
+function evenerByTag(demand: Demand, from: number, to: number): number {
+  if (tagValueOf(demand, from) === tagValueOf(demand, to)) return 0;
+  return peersBesides(demand, from) - (peersBesides(demand, to) + 1);
 }

@@ -65,10 +65,14 @@ export function peersOn({ peers: [observed, planned] }: Demand, slot: number): n
   return planned.size === 0 ? count : count + (planned.get(slot) ?? 0);
 }
 
+/** Of the tag over which the group is spread; the same for all where it is over none. */
+export function tagValueOf({ board, peersByTag }: Demand, slot: number): string {
+  return peersByTag ? (board.at(slot)?.tags[peersByTag.tag] ?? '') : '';
+}
+
 /** As many of the group as hosts with the same value of the tag have; hosts without the tag are one kind, too. */
-export function peersBesides({ board, peersByTag }: Demand, slot: number): number {
-  if (!peersByTag) return 0;
-  return peersByTag.counts.get(board.at(slot)?.tags[peersByTag.tag] ?? '') ?? 0;
+export function peersBesides(demand: Demand, slot: number): number {
+  return demand.peersByTag?.counts.get(tagValueOf(demand, slot)) ?? 0;
 }
 
 export function freeMemoryBytes({ board, memoryFactor }: Demand, slot: number): number {

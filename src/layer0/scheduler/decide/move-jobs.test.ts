@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seededRandom } from '#core/random';
 import type { JobStatus } from '#layer0/host/wire';
 import {
   aContext,
@@ -47,6 +48,11 @@ function web(quantity: number, change: Partial<Formation['processes'][string]> =
 }
 
 const draining = [{ id: 'h1', isDraining: true }, { id: 'h2' }];
+/** Of a web: the others stand for what else is there. */
+function isMove(step: Step): step is Step & { kind: 'create' } {
+  return step.kind === 'create' && step.job.type === 'web';
+}
+
 const forJob = (job: string, because: 'drain' | 'rebalance' = 'drain'): Partial<Job> => ({
   replaces: { job, because },
 });
@@ -294,4 +300,45 @@ test('a rebalance moves one at a time from the fuller host to the emptier one, a
   const spare = { host: 'h2', ...forJob('job-1', 'rebalance') };
   assert.deepEqual(on(['h1', 'h1', 'h1'], [spare]), ['stop job-1']);
   assert.deepEqual(on(['h1', 'h1', 'h2']), ['settle']);
+});
+
+test('a rebalance comes to its end, whatever is where', () => {
+  for (let seed = 1; seed <= 400; seed++) {
+    const random = seededRandom(seed);
+    const below = (count: number) => Math.floor(random() * count);
+    const hosts = Array.from({ length: 2 + below(4) }, (_, at) => ({
+      id: `h${at + 1}`,
+      memoryBytes: (16 + 16 * below(4)) * gigabyte,
+      ...(random() < 0.7 ? { tags: { zone: 'ab'[below(2)] ?? '' } } : {}),
+    }));
+    const anyHost = () => `h${1 + below(hosts.length)}`;
+    const worker = { app: 'app-mail', type: 'worker' };
+    const apart = [{ ...(random() < 0.5 ? { type: 'web' } : worker), isRequired: false }];
+    const rules = {
+      ...(random() < 0.7 ? { spreadBy: 'zone' } : {}),
+      ...(random() < 0.3 ? { apart } : {}),
+    };
+    const others = Array.from({ length: below(6) }, () => ({
+      host: anyHost(),
+      type: 'worker',
+      app: 'app-mail',
+    }));
+    const places = Array.from({ length: 1 + below(8) }, anyHost);
+    const formations = web(places.length, { rules });
+    const most = 2 * places.length;
+    for (let moves = 0; ; moves++) {
+      assert.ok(moves <= most, `seed ${seed}: moved ${moves} times, and is not done`);
+      const jobs = [...places.map((host) => ({ host, rules })), ...others];
+      const state = aState({
+        hosts,
+        formations,
+        jobs: jobs.map((job) => ({ status: up, ...job })),
+      });
+      state.put({ key: rebalanceKey('app-shop'), value: {}, modRevision: 99 });
+      const planning = { board: new PlanBoard(state, steady), context: steady };
+      const move = [...diffFormations(state, 'app-shop', planning)].find(isMove);
+      if (!move) break;
+      places[Number(move.job.replaces?.job.slice('job-'.length)) - 1] = move.job.host ?? '';
+    }
+  }
 });
