@@ -179,6 +179,22 @@ describe('a rollout', () => {
     assert.equal(certainlyHealthy({ quantity: 2, live: 3, healthy: 2 }), 1);
     assert.equal(certainlyHealthy({ quantity: 3, live: 2, healthy: 2 }), 2);
   });
+
+  test('lets a formation that was just made smaller shrink before it grows again', () => {
+    const others = new Map([['old', { web: all(2) }]]);
+    const back = (live: number) => {
+      const target = { web: { quantity: 0, live, healthy: live } };
+      const plan = planRollout(aView({ wanted: { web: 2 }, isRollback: true, target, others }));
+      return [plan.target.web, old(plan), plan.isDone];
+    };
+    assert.deepEqual(
+      [back(1), back(0)],
+      [
+        [0, 2, false],
+        [2, 2, false],
+      ],
+    );
+  });
 });
 
 /**

@@ -85,6 +85,9 @@ function moveType(view: RolloutView, type: string, wanted: number): Move {
   // The scheduler has the new one wait until the old one has ended.
   if (view.singletons?.has(type))
     return { target: wanted, others: 0, isDone: now.quantity >= wanted && fresh >= wanted };
+  // It was made smaller a moment ago, and who goes is being decided: grown now, it would count on those.
+  if (now.live > now.quantity && wanted > now.quantity)
+    return { target: now.quantity, others: old.quantity, isDone: false };
   const target = Math.min(now.quantity, wanted);
   if (target >= wanted && fresh >= wanted) return { target, others: 0, isDone: true };
   if (view.exclusive?.has(type)) {
