@@ -98,16 +98,16 @@ function results(taken: Taken, size: Size, note: string): BenchResult[] {
       }));
       if (!pairs) return [];
       const isWhole = ({ ours, peer }: Pair) => !Number.isNaN(ours) && !Number.isNaN(peer);
-      return [compare(wanted[figure], peer, pairs.filter(isWhole), note + hangs(peer, pairs))];
+      return [compare(wanted[figure], peer, pairs.filter(isWhole), note + missing(peer, pairs))];
     }),
   );
 }
 
-/** Who was waited for in vain, and how often: such a pair is in no median. */
-function hangs(peer: string, pairs: readonly Pair[]): string {
+/** Who was asked in vain, and how often: such a pair is in no median. */
+function missing(peer: string, pairs: readonly Pair[]): string {
   const told = (who: string, side: keyof Pair) => {
     const many = pairs.filter((pair) => Number.isNaN(pair[side])).length;
-    return many > 0 ? `; ${who} hung ${many} of ${pairs.length} times` : '';
+    return many > 0 ? `; ${who} has no figure ${many} of ${pairs.length} times` : '';
   };
   return told('Gantry', 'ours') + told(peer, 'peer');
 }

@@ -12,7 +12,7 @@ export interface Size {
   rounds: number;
 }
 
-/** Seconds, or megabytes; not a number where it was not reached. */
+/** Seconds, or megabytes; not a number where it came to nothing. */
 export type Samples = Partial<Record<FigureName, number[]>>;
 type Keep = (figure: FigureName, value: number) => void;
 
@@ -85,6 +85,10 @@ async function lost(
 ): Promise<number> {
   const { label, name } = contender;
   const machines = contender.machines.filter((machine) => machine !== victim);
+  if ((await running({ machines: [victim], label })).length === 0) {
+    console.error(`${name} has no replica on ${victim.name}: nothing is lost with it`);
+    return Number.NaN;
+  }
   const startMs = performance.now();
   await (how === 'power' ? victim.dropDead() : victim.cut());
   try {
