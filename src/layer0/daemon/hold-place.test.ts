@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeClock } from '#core/fake-clock';
 import { instanceKey } from '#layer0/discovery/wire';
-import { hostAlivePrefix } from '#layer0/host/wire';
+import { hostAliveKey } from '#layer0/host/wire';
 import { listAll } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
 import { holdPlace } from './hold-place.ts';
@@ -19,7 +19,7 @@ test('what is known of a machine stays while its daemon is replaced for longer t
     lease,
   });
   const operations = ['here', 'there'].flatMap((host) => [
-    { put: `${hostAlivePrefix}${host}`, value: { bootId: host }, lease },
+    { put: hostAliveKey(host), value: { bootId: host }, lease },
     ...Array.from({ length: 40 }, (_, index) => instance(host, index)),
   ]);
   await store.txn({ compare: [], operations });

@@ -2,7 +2,7 @@
 // machine the new daemon may take longer to come up than a lease lasts, and nothing of what runs here ends meanwhile.
 
 import { type Instance, instancePrefix } from '#layer0/discovery/wire';
-import { hostAlivePrefix } from '#layer0/host/wire';
+import { hostAliveKey } from '#layer0/host/wire';
 import { listAll, type Store } from '#layer0/store/client';
 import { maxTxnOperations } from '#layer0/store/wire';
 
@@ -13,7 +13,7 @@ const heldMs = 60_000;
 export async function holdPlace(store: Store, hostId: string): Promise<void> {
   const [instances, alive] = await Promise.all([
     listAll<Instance>(store, instancePrefix),
-    store.get(`${hostAlivePrefix}${hostId}`),
+    store.get(hostAliveKey(hostId)),
   ]);
   const held = instances.filter(({ value }) => value.host === hostId);
   const entries = alive ? [...held, alive] : held;

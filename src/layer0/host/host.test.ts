@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { aJob, createWorld, testHostId, type World } from './fake.ts';
-import { hostAlivePrefix, hostKey } from './wire.ts';
+import { hostAliveKey, hostKey } from './wire.ts';
 
 describe('a host', () => {
   let world: World;
@@ -15,7 +15,7 @@ describe('a host', () => {
   it('makes itself known with a lease and as an instance of service host', async () => {
     await world.boot();
     await world.until('the record', async () => !!(await world.store.get(hostKey(testHostId))));
-    const alive = await world.store.get(`${hostAlivePrefix}${testHostId}`);
+    const alive = await world.store.get(hostAliveKey(testHostId));
     assert.ok(alive?.lease, 'the alive key has a lease');
     await world.until('the instance', () => world.discovery.instances('host').length === 1);
   });

@@ -9,7 +9,7 @@ import { createMemoryStore } from '#layer0/store/fake';
 import { keepDeadMs } from './config.ts';
 import { aJob, createWorld, type World } from './fake.ts';
 import { createSeal } from './seal.ts';
-import { hostAlivePrefix, type JobStatus, statusPrefix } from './wire.ts';
+import { hostAliveKey, type JobStatus, statusPrefix } from './wire.ts';
 
 describe('the life of a job', () => {
   let world: World;
@@ -145,7 +145,7 @@ describe('the life of a job', () => {
     assert.ok(applied);
     await Promise.all([router.report({ applied, busy: [job.id] }), world.clock.advance(100)]);
     const lease = await world.store.grantLease(10_000);
-    const alive = { put: `${hostAlivePrefix}host-2`, value: {}, lease: lease.id };
+    const alive = { put: hostAliveKey('host-2'), value: {}, lease: lease.id };
     await world.store.txn({ compare: [], operations: [alive] });
     await world.clock.advance(9_000);
     await world.put({ ...job, desired: 'down' });

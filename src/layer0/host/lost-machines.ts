@@ -6,7 +6,7 @@ import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createMirror, type Mirror, type Store, type WatchEvent } from '#layer0/store/client';
 import { silentGraceMs } from './config.ts';
-import { hostAlivePrefix } from './wire.ts';
+import { hostAliveKey, hostAlivePrefix } from './wire.ts';
 
 export interface LostMachinesDeps {
   store: Store;
@@ -31,7 +31,7 @@ export class LostMachines {
   /** Its lease has been over for the grace, while this daemon was in touch with the store. */
   has(machine: string): boolean {
     const { isConnected } = this.#alive;
-    if (!isConnected || this.#alive.get(hostAlivePrefix + machine)) return false;
+    if (!isConnected || this.#alive.get(hostAliveKey(machine))) return false;
     const sinceMs = this.#goneAtMs.get(machine) ?? this.#listedAtMs;
     return this.#clock.monotonicMs() - sinceMs >= silentGraceMs;
   }

@@ -19,7 +19,7 @@ import {
   type Host,
   type HostLoad,
   type HostSilent,
-  hostAlivePrefix,
+  hostAliveKey,
   hostKey,
   hostLoadPrefix,
   hostSilentPrefix,
@@ -120,7 +120,7 @@ export class HostRegistration {
       compare: [{ key: removedKey(host.id), is: 'absent' }],
       operations: [
         { put: hostKey(host.id), value: host },
-        { put: `${hostAlivePrefix}${host.id}`, value: { bootId: host.bootId }, lease },
+        { put: hostAliveKey(host.id), value: { bootId: host.bootId }, lease },
         // What an earlier life heard.
         { delete: `${hostSilentPrefix}${host.id}` },
       ],
@@ -175,7 +175,7 @@ export class HostRegistration {
   /** Whoever is removed keeps the lease, and loses what stood under it. */
   async #isKept(lease: string): Promise<boolean> {
     if (!(await this.#keepAlive(lease))) return false;
-    return (await this.#deps.store.get(`${hostAlivePrefix}${this.#config.hostId}`)) !== undefined;
+    return (await this.#deps.store.get(hostAliveKey(this.#config.hostId))) !== undefined;
   }
 
   async #keepAlive(lease: string): Promise<boolean> {

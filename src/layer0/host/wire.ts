@@ -17,6 +17,7 @@ export const hostTagsPrefix = 'host/tags/';
 export const hostDrainPrefix = 'host/drains/';
 export const statusPrefix = 'host/status/';
 export const hostKey = (id: string) => `${hostPrefix}${id}`;
+export const hostAliveKey = (id: string) => `${hostAlivePrefix}${id}`;
 export const hostTagsKey = (id: string) => `${hostTagsPrefix}${id}`;
 export const hostDrainKey = (id: string) => `${hostDrainPrefix}${id}`;
 /** Besides its own record: what goes with it. */

@@ -4,6 +4,7 @@
 import { parser } from '#core/schema';
 import {
   type Host,
+  hostAliveKey,
   hostAlivePrefix,
   hostDrainPrefix,
   hostLoadPrefix,
@@ -173,7 +174,7 @@ export class ClusterState {
       ...[...this.#statuses.keys()].map((id) => statusPrefix + id),
       ...this.formations.keys(),
       ...this.claims.keys(),
-      ...hosts.filter(({ hasLease }) => hasLease).map(({ id }) => hostAlivePrefix + id),
+      ...hosts.filter(({ hasLease }) => hasLease).map(({ id }) => hostAliveKey(id)),
       ...[...this.#silence.watchers()].map((id) => hostSilentPrefix + id),
       ...hosts.flatMap(({ id }) => [hostTagsPrefix + id, hostLoadPrefix + id]),
       ...[...this.draining].map(({ id }) => hostDrainPrefix + id),

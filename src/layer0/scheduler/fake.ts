@@ -2,7 +2,7 @@
 
 import {
   type Host,
-  hostAlivePrefix,
+  hostAliveKey,
   hostDrainKey,
   hostKey,
   hostLoadPrefix,
@@ -160,7 +160,7 @@ export function aState(
     if (tags) put(`${hostTagsPrefix}${record.id}`, tags);
     if (busyPercent !== undefined) put(`${hostLoadPrefix}${record.id}`, { busyPercent });
     if (silent) put(`${hostSilentPrefix}${record.id}`, { hosts: silent });
-    if (!isAway) put(`${hostAlivePrefix}${record.id}`, {});
+    if (!isAway) put(hostAliveKey(record.id), {});
   }
   for (const formation of formations)
     put(formationKey(formation.app, formation.release), formation);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, seededRandom } from '#core/random';
-import { hostAlivePrefix, hostKey, statusKey } from '#layer0/host/wire';
+import { hostAliveKey, hostKey, statusKey } from '#layer0/host/wire';
 import { ClusterState, type StateEntry } from './cluster-state.ts';
 import { aHost, aJob, aSpec, aStatus, megabyte } from './fake.ts';
 import type { KnownHost } from './host-index.ts';
@@ -58,7 +58,7 @@ function anEntry(random: Random): { key: string; value: unknown } {
   const id = `job-${pick(8)}`;
   const kind = pick(4);
   if (kind === 1) return { key: hostKey(host), value: aHost({ id: host }) };
-  if (kind === 2) return { key: `${hostAlivePrefix}${host}`, value: {} };
+  if (kind === 2) return { key: hostAliveKey(host), value: {} };
   const state = random() < 0.5 ? 'up' : 'down';
   if (kind === 3) return { key: statusKey(id), value: aStatus({ jobId: id, state }) };
   const resources = { memoryBytes: pick(9) * 4 * megabyte, cpuMillis: pick(9), pids: pick(9) };

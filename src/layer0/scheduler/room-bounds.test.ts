@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, seededRandom } from '#core/random';
-import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
+import { hostAliveKey, hostKey } from '#layer0/host/wire';
 import type { ClusterState } from './cluster-state.ts';
 import { type Demand, demandOf } from './decide/demand.ts';
 import { fitting } from './decide/filters.ts';
@@ -62,8 +62,8 @@ function disturb(state: ClusterState, random: Random, modRevision: number): void
     const value = aJob({ id, host, spec: aSpecOf(random) });
     state.put({ key: jobKey(id), value, modRevision });
   } else if (chance < 0.8) state.delete(jobKey(id));
-  else if (chance < 0.87) state.delete(`${hostAlivePrefix}${host}`);
-  else if (chance < 0.95) state.put({ key: `${hostAlivePrefix}${host}`, value: {}, modRevision });
+  else if (chance < 0.87) state.delete(hostAliveKey(host));
+  else if (chance < 0.95) state.put({ key: hostAliveKey(host), value: {}, modRevision });
   else {
     const memoryBytes = (1 + below(5, random)) * 1024 * megabyte;
     state.put({ key: hostKey(host), value: aHost({ id: host, memoryBytes }), modRevision });

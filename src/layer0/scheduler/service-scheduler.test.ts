@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
+import { hostAliveKey, hostKey } from '#layer0/host/wire';
 import {
   aContext,
   aFormation,
@@ -74,7 +74,7 @@ test('the claim of a host that was taken out is forgotten when its last job is g
   const decider = new ServiceDecider();
   const forgotten = () =>
     [...decider.decide(state, aContext())].filter(({ kind }) => kind === 'forget');
-  for (const key of [`${hostAlivePrefix}h2`, hostKey('h2')]) state.delete(key);
+  for (const key of [hostAliveKey('h2'), hostKey('h2')]) state.delete(key);
   assert.deepEqual(forgotten(), [], 'a commit about its job compares it');
   state.delete(jobKey(job.id));
   assert.deepEqual(forgotten(), [{ kind: 'forget', claim: hostClaimKey('h2') }]);

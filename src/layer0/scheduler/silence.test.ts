@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostAlivePrefix, hostSilentPrefix } from '#layer0/host/wire';
+import { hostAliveKey, hostSilentPrefix } from '#layer0/host/wire';
 import { aState } from './fake.ts';
 
 const key = (watcher: string) => `${hostSilentPrefix}${watcher}`;
@@ -41,7 +41,7 @@ test('a watcher whose lease has ended is not asked for', () => {
   say('h1', 'h4');
   say('h2', 'h4');
   assert.deepEqual(silent(), [], 'h3 hears it');
-  state.delete(`${hostAlivePrefix}h3`);
+  state.delete(hostAliveKey('h3'));
   assert.deepEqual(silent(), ['h4']);
 });
 
@@ -62,7 +62,7 @@ test('a silent host keeps its lease, and a listing without a report ends the sil
   say('h2', 'h3');
   state.restartAbsences();
   assert.equal(state.hosts.get('h3')?.hasLease, true);
-  assert.ok(state.keys().includes(`${hostAlivePrefix}h3`));
+  assert.ok(state.keys().includes(hostAliveKey('h3')));
   state.replace(hostSilentPrefix, []);
   assert.deepEqual(silent(), []);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { FakeClock } from '#core/fake-clock';
-import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
+import { hostAliveKey, hostKey } from '#layer0/host/wire';
 import { createMemoryStore } from '#layer0/store/fake';
 import { askForVersion, readProgress, type Wanted } from './client.ts';
 import { turnKey } from './wire.ts';
@@ -23,7 +23,7 @@ const put = (key: string, value: unknown) =>
 
 async function aHost(name: string, version: string, isAlive: boolean): Promise<void> {
   await put(hostKey(`host-${name}`), { id: `host-${name}`, name, version });
-  if (isAlive) await put(`${hostAlivePrefix}host-${name}`, {});
+  if (isAlive) await put(hostAliveKey(`host-${name}`), {});
 }
 
 test('hosts of another version are waited for while they are alive, and named when they are not', async () => {
@@ -46,7 +46,7 @@ test('a host has its turn until its copy of the store has followed its daemon', 
   await aHost('b', 'new', true);
   await put(turnKey, { upgrade: wanted.id, host: 'host-b' });
   assert.deepEqual((await readProgress(store, wanted)).waiting, ['b']);
-  await store.txn({ compare: [], operations: [{ delete: `${hostAlivePrefix}host-b` }] });
+  await store.txn({ compare: [], operations: [{ delete: hostAliveKey('host-b') }] });
   const lost = await readProgress(store, wanted);
   assert.deepEqual(lost, { waiting: [], silent: [], failure: undefined });
 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { hostAlivePrefix, hostKey } from '#layer0/host/wire';
+import { hostAliveKey, hostKey } from '#layer0/host/wire';
 import { jobKey } from '#layer0/scheduler/wire';
 import type { Operation } from '#layer0/store/client';
 import { createMemoryStore } from '#layer0/store/fake';
@@ -68,7 +68,7 @@ test('an event is written by the commit of the change that it tells of', async (
 });
 
 test('a machine that is not heard of any more, and is again, is told of by the leader; one that was removed is not', async () => {
-  const key = `${hostAlivePrefix}h2`;
+  const key = hostAliveKey('h2');
   const write = (...operations: Operation[]) => bed.store.txn({ compare: [], operations });
   const told = async (count: number) => {
     const ofHost = async () =>

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { hostAlivePrefix, hostKey, hostSilentPrefix } from '#layer0/host/wire';
+import { hostAliveKey, hostKey, hostSilentPrefix } from '#layer0/host/wire';
 import { aJob, aSpec } from '#layer0/scheduler/fake';
 import { type Job, jobKey } from '#layer0/scheduler/wire';
 import type { HostDetail, HostView } from './api.ts';
@@ -33,14 +33,14 @@ test('a machine is up while its daemon is heard of, silent afterwards, and joini
   const context = { ...bed, membership, observer } as unknown as Parameters<typeof listHosts>[0];
   await bed.store.txn({
     compare: [],
-    operations: [{ put: `${hostAlivePrefix}${first.id}`, value: {} }],
+    operations: [{ put: hostAliveKey(first.id), value: {} }],
   });
   const states = async () => (await listHosts(context)).map(({ id, state }) => [id, state]);
   assert.deepEqual(await states(), [
     [first.id, 'up'],
     ['host-new', 'joining'],
   ]);
-  await bed.store.txn({ compare: [], operations: [{ delete: `${hostAlivePrefix}${first.id}` }] });
+  await bed.store.txn({ compare: [], operations: [{ delete: hostAliveKey(first.id) }] });
   assert.deepEqual(await states(), [
     [first.id, 'silent'],
     ['host-new', 'joining'],
@@ -82,7 +82,7 @@ async function twoMachines(...here: Partial<Job>[]): Promise<void> {
   const machine = { engineVersion: '1', version: 'a', memoryBytes: 1, cpuMillis: 1 };
   const hosts = ['host-a', 'h2'].flatMap((id) => [
     { put: hostKey(id), value: { ...machine, id, name: `name-${id}`, address: '10.0.0.1' } },
-    { put: `${hostAlivePrefix}${id}`, value: {} },
+    { put: hostAliveKey(id), value: {} },
   ]);
   const jobs = here.map((change) => aJob({ app: 'app-x', ...change }));
   const operations = [...hosts, ...jobs.map((value) => ({ put: jobKey(value.id), value }))];
@@ -156,7 +156,7 @@ test('a machine that is alive is removed only when it is drained or by force, th
   await bed.ok('POST', '/hosts/h2/drain');
   assert.match((await bed.call('DELETE', '/hosts/h2')).text, /still being drained: 1 process left/);
   await bed.ok('DELETE', '/hosts/h2?force=true');
-  await bed.store.txn({ compare: [], operations: [{ delete: `${hostAlivePrefix}h2` }] });
+  await bed.store.txn({ compare: [], operations: [{ delete: hostAliveKey('h2') }] });
   await bed.ok('DELETE', '/hosts/h2');
   assert.match(
     (await bed.call('DELETE', '/hosts/host-a?force=true')).text,

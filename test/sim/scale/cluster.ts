@@ -1,7 +1,7 @@
 // The store and the hosts of a scale run, as the production schedulers meet them: transactions with compares, records that
 // have been JSON on their way, hosts that report. All in one thread, so that what is measured is the scheduler.
 
-import { hostAlivePrefix, hostKey, hostTagsPrefix, statusKey } from '#layer0/host/wire';
+import { hostAliveKey, hostKey, hostTagsPrefix, statusKey } from '#layer0/host/wire';
 import { ClusterState } from '#layer0/scheduler/cluster-state';
 import { aJob, aStatus } from '#layer0/scheduler/fake';
 import { formationKey, type Job, type JobSpec, jobKey, jobPrefix } from '#layer0/scheduler/wire';
@@ -21,7 +21,7 @@ export class ScaleCluster {
     for (const { record, tags } of hosts) {
       this.#put(hostKey(record.id), record);
       this.#put(`${hostTagsPrefix}${record.id}`, tags);
-      this.#put(`${hostAlivePrefix}${record.id}`, {});
+      this.#put(hostAliveKey(record.id), {});
     }
     for (const formation of formations)
       this.#put(formationKey(formation.app, formation.release), formation);

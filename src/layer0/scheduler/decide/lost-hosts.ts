@@ -1,13 +1,11 @@
 // When is a host given up? Unknown is not dead: only long after its lease ended, and only while somebody else is there.
 
-import { hostAlivePrefix } from '#layer0/host/wire';
+import { hostAliveKey } from '#layer0/host/wire';
 import type { ClusterState } from '../cluster-state.ts';
 import type { KnownHost } from '../host-index.ts';
 import { isBound } from '../state.ts';
 import type { Job } from '../wire.ts';
 import type { DecideContext, RestsOn } from './steps.ts';
-
-const hostAliveKey = (id: string) => `${hostAlivePrefix}${id}`;
 
 export type Patience = Pick<DecideContext, 'monotonicMs' | 'hostLossGraceMs' | 'hostLeaseMs'>;
 
