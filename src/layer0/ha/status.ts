@@ -48,8 +48,10 @@ export async function readHaStatus(question: StatusQuestion): Promise<HaStatus> 
   };
 }
 
+/** Who belongs to it is asked of etcd, which cannot say without a quorum: those that are known are asked meanwhile. */
 async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, clock: Clock) {
   const { store, place } = behind;
+  const asked = new Map(place.nodes.map(({ clientUrl }) => [clientUrl, ask(behind, clientUrl)]));
   const listed = await within(clock, memberAnswerMs, () => listMembers(store.client)).catch(
     () => undefined,
   );
@@ -65,7 +67,7 @@ async function readMembers(behind: StorePlace['behind'] & { engine: 'etcd' }, cl
     known ?? place.nodes.map((node) => ({ ...node, url: node.clientUrl, isLearner: false }));
   return Promise.all(
     nodes.map(async ({ hostId, url, isLearner }): Promise<MemberStatus> => {
-      const answer = url === '' ? undefined : await ask(behind, url);
+      const answer = url === '' ? undefined : await (asked.get(url) ?? ask(behind, url));
       const alarm = alarms.find(({ memberId }) => memberId === answer?.memberId)?.alarm;
       return {
         hostId,

@@ -550,3 +550,21 @@ test('the doctor finds nothing wrong with a healthy platform, and names what is'
     ['no answer at host.sock'],
   );
 });
+
+test('the doctor waits for a store that says nothing once, not once for each check', async () => {
+  const { list } = bed.store;
+  bed.store.list = () => new Promise(() => undefined);
+  try {
+    const asked = bed.ok<{ items: Check[] }>('GET', '/doctor');
+    let isAnswered = false;
+    void asked.then(() => {
+      isAnswered = true;
+    });
+    for (let turn = 0; turn < 50 && !isAnswered; turn++) await bed.clock.advance(100);
+    assert.ok(isAnswered, 'within 5 s of the clock');
+    const late = (await asked).items.filter(({ message }) => message === 'no answer within 4 s');
+    assert.ok(late.length >= 2, 'each says so');
+  } finally {
+    bed.store.list = list;
+  }
+});

@@ -27,7 +27,7 @@ import type {
   ReleaseView,
   Run,
 } from './api.ts';
-import { ClusterCalls } from './cluster-calls.ts';
+import { ClusterCalls, viewTimeoutMs } from './cluster-calls.ts';
 import type { App, Deployment, Event, JobView, ProgressLine, Token } from './wire.ts';
 
 export type { HaStatus } from '#layer0/ha/wire';
@@ -362,7 +362,8 @@ export class ControllerClient extends ClusterCalls {
   }
 
   async doctor(): Promise<Check[]> {
-    return (await this.#http.json<Page<Check>>('GET', '/doctor')).items;
+    return (await this.#http.json<Page<Check>>('GET', '/doctor', { timeoutMs: viewTimeoutMs }))
+      .items;
   }
 
   close(): void {

@@ -5,6 +5,8 @@ import type { HttpClient } from '#core/http-client';
 import type { RestoreResult } from './backup-api.ts';
 import type { ClusterView } from './cluster-api.ts';
 
+/** Machines and copies of the store that say nothing are waited for. */
+export const viewTimeoutMs = 30_000;
 /** A backup begins when the store has been read once, a restore ends when the store has been written. */
 const backupTimeoutMs = 60_000;
 const restoreTimeoutMs = 900_000;
@@ -18,7 +20,7 @@ export class ClusterCalls {
 
   /** The whole cluster on one screen; answers within seconds also while the store or machines are away. */
   readCluster(): Promise<ClusterView> {
-    return this.#http.json('GET', '/cluster');
+    return this.#http.json('GET', '/cluster', { timeoutMs: viewTimeoutMs });
   }
 
   /** The bytes of a file that `restore` takes. One that ends without its checksum broke off. */

@@ -1,6 +1,7 @@
 // Checks of what the controller can see: each says what was found, and what to do when it is not right.
 
 import { toAppError } from '#core/errors';
+import { within } from '#core/within';
 import { readDoubles } from '#layer0/network/client';
 import { type Route, routeKey, routePrefix } from '#layer1/router/wire';
 import type { Check } from '../api.ts';
@@ -13,27 +14,40 @@ import { examineMachines } from './cluster.ts';
 
 /** A deployment that stands still longer than this is worth a look. */
 const stuckMs = 15 * 60_000;
+/** Longer than a copy of the store is waited for by who asks it. */
+const answerLimitMs = 4_000;
 /** Of a copy of the store: 80 % of what etcd takes. */
 const largeStoreBytes = 0.8 * 2 * 1024 ** 3;
 /** Failed attempts in a row that are called a crash loop. */
 const crashLoop = 5;
 
+/** All at once and each with a limit: machines and copies of the store that are away must not add up. */
 export async function examine(context: Context): Promise<Check[]> {
-  return [
-    ...(await checkLayer0(context)),
-    await check('the view of the store is fresh', async () =>
-      context.observer.isConnected ? undefined : 'a watch is broken; is gantry-host running?',
+  const { clock, observer } = context;
+  const check = async (name: string, find: () => Promise<string | undefined>): Promise<Check> => {
+    try {
+      const problem = await within(clock, answerLimitMs, find);
+      return { name, isOk: problem === undefined, message: problem ?? 'ok' };
+    } catch (error) {
+      return { name, isOk: false, message: toAppError(error).message };
+    }
+  };
+  const groups = await Promise.all([
+    checkLayer0(context),
+    check('the view of the store is fresh', async () =>
+      observer.isConnected ? undefined : 'a watch is broken; is gantry-host running?',
     ),
-    await check('copies of the store are whole', () => checkCopies(context)),
-    await check('a machine is alive', async () =>
-      context.observer.hostCount() > 0 ? undefined : 'no host has a lease; restart gantry-host',
+    check('copies of the store are whole', () => checkCopies(context)),
+    check('a machine is alive', async () =>
+      observer.hostCount() > 0 ? undefined : 'no host has a lease; restart gantry-host',
     ),
-    await check('versions have no gaps and formations have releases', () => checkReleases(context)),
-    await check('every route holds its claim', () => checkRoutes(context)),
-    await check('no address belongs to two', () => checkAddresses(context)),
-    await check('no deployment is stuck', async () => checkDeployments(context)),
-    await check('no process is in a crash loop', async () => checkJobs(context)),
-  ];
+    check('versions have no gaps and formations have releases', () => checkReleases(context)),
+    check('every route holds its claim', () => checkRoutes(context)),
+    check('no address belongs to two', () => checkAddresses(context)),
+    check('no deployment is stuck', async () => checkDeployments(context)),
+    check('no process is in a crash loop', async () => checkJobs(context)),
+  ]);
+  return groups.flat();
 }
 
 /** One question to layer 0, and what every machine answers to it. */
@@ -45,15 +59,6 @@ async function checkLayer0(context: Context): Promise<Check[]> {
     ];
   } catch (error) {
     return [{ name: 'layer 0 answers', isOk: false, message: toAppError(error).message }];
-  }
-}
-
-async function check(name: string, find: () => Promise<string | undefined>): Promise<Check> {
-  try {
-    const problem = await find();
-    return { name, isOk: problem === undefined, message: problem ?? 'ok' };
-  } catch (error) {
-    return { name, isOk: false, message: toAppError(error).message };
   }
 }
 
