@@ -90,14 +90,13 @@ async function lost(
     return Number.NaN;
   }
   const startMs = performance.now();
-  await (how === 'power' ? victim.dropDead() : victim.cut());
+  await (how === 'power' ? victim.powerOff() : victim.cut());
   try {
     const isBack = (containers: readonly unknown[]) => containers.length >= count;
     const what = `${name} to have all replicas back without ${how}`;
     return await untilRunning({ machines, label }, what, isBack, startMs);
   } finally {
-    await victim.heal();
-    if (how === 'power') await victim.boot();
+    await (how === 'power' ? victim.boot() : victim.heal());
     await contender.untilMember(victim);
     const isRight = (containers: readonly unknown[]) => containers.length === count;
     await untilRunning(contender, `${name} to have no replica too many`, isRight);

@@ -17,14 +17,13 @@ export async function losesMachine(
 ): Promise<void> {
   const survivors = trial.others(victim);
   const beganMs = performance.now();
-  await (how === 'power' ? victim.dropDead() : victim.cut());
+  await (how === 'power' ? victim.powerOff() : victim.cut());
   try {
     await trial.untilReplaced(survivors, beganMs);
     if (victim !== trial.first) await trial.untilUnheard(victim);
     trial.assertBound(survivors, beganMs);
   } finally {
-    await victim.heal();
-    if (how === 'power') await victim.boot();
+    await (how === 'power' ? victim.boot() : victim.heal());
   }
   await trial.untilSettled();
   trial.assertBound(survivors, beganMs);

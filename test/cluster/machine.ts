@@ -67,6 +67,11 @@ export class Machine {
     return join(this.folder, 'root');
   }
 
+  /** The far end of its cable. */
+  get #cable(): string {
+    return `${this.name}v`;
+  }
+
   /** Kept in a file, so that every test process drives the same machine; undefined while it is off. */
   get #initPid(): number | undefined {
     try {
@@ -92,7 +97,7 @@ export class Machine {
   }
 
   /**
-   * Makes the root file system (empty of Node, Docker and git) and the network cable. An older one is destroyed.
+   * Makes the root file system (empty of Node, Docker and git). An older one is destroyed.
    * `like` is a machine whose installed packages it gets, and nothing else of it: that saves installing them again.
    */
   async create({ like }: { like?: Machine } = {}): Promise<void> {
@@ -112,34 +117,11 @@ export class Machine {
     const bundle = process.env.NODE_EXTRA_CA_CERTS;
     if (bundle)
       await cp(bundle, join(this.root, 'etc/ssl/certs/ca-certificates.crt'), { dereference: true });
-    await ensureUnderlay();
-    await run('ip', ['netns', 'add', this.name]);
-    await run('ip', [
-      'link',
-      'add',
-      `${this.name}v`,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      'netns',
-      this.name,
-    ]);
-    await run('ip', ['link', 'set', `${this.name}v`, 'master', bridge, 'up']);
-    for (const args of [
-      ['link', 'set', 'lo', 'up'],
-      ['addr', 'add', `${this.address}/24`, 'dev', 'eth0'],
-      ['link', 'set', 'eth0', 'up'],
-      ['route', 'add', 'default', 'via', `${underlay}.1`],
-    ]) {
-      await run('ip', ['-n', this.name, ...args]);
-    }
-    await run('ip', ['netns', 'exec', this.name, 'sysctl', '-qw', 'net.ipv4.ip_forward=0']);
   }
 
   /** Boots: namespaces and an init, nothing else runs yet. */
   async powerOn(): Promise<void> {
+    await this.#plugIn();
     const script = join(import.meta.dirname, 'machine-init.sh');
     const args = [
       `--net=/run/netns/${this.name}`,
@@ -172,22 +154,47 @@ export class Machine {
     });
   }
 
-  /** Pulls the plug: every process of the machine is gone at once, what was written stays. */
-  async powerOff(): Promise<void> {
-    const pid = this.#initPid;
-    if (pid === undefined) return;
-    process.kill(pid, 'SIGKILL');
-    await waitFor(`${this.name} to be off`, async () => !(await exists(`/proc/${pid}/ns/net`)));
-    await rm(join(this.folder, 'init.pid'), { force: true });
+  /** As a kernel that begins has it: a network card on a cable, and nothing of what was there before. */
+  async #plugIn(): Promise<void> {
+    await this.#unplug();
+    await ensureUnderlay();
+    const { name } = this;
+    const cable = this.#cable;
+    // The card is the same one after each boot.
+    const card = `02:00:00:00:00:${(10 + this.options.number).toString(16).padStart(2, '0')}`;
+    const peer = ['peer', 'name', 'eth0', 'address', card, 'netns', name];
+    await run('ip', ['netns', 'add', name]);
+    await run('ip', ['link', 'add', cable, 'type', 'veth', ...peer]);
+    await run('ip', ['link', 'set', cable, 'master', bridge, 'up']);
+    for (const args of [
+      ['link', 'set', 'lo', 'up'],
+      ['addr', 'add', `${this.address}/24`, 'dev', 'eth0'],
+      ['link', 'set', 'eth0', 'up'],
+      ['route', 'add', 'default', 'via', `${underlay}.1`],
+    ]) {
+      await run('ip', ['-n', name, ...args]);
+    }
+    await run('ip', ['netns', 'exec', name, 'sysctl', '-qw', 'net.ipv4.ip_forward=0']);
+  }
+
+  async #unplug(): Promise<void> {
+    await run('ip', ['link', 'del', this.#cable]).catch(ignoreAbsent);
+    await run('ip', ['netns', 'del', this.name]).catch(ignoreAbsent);
   }
 
   /**
-   * The same as others see it: nothing more comes from it, no end of a connection either. Without this its kernel, which is
-   * the one of this machine, goes on answering for its address. `heal` and `boot` undo it.
+   * Pulls the plug: every process and the network of the machine are gone at once, and nothing answers for its address; what
+   * was written stays.
    */
-  async dropDead(): Promise<void> {
+  async powerOff(): Promise<void> {
+    const pid = this.#initPid;
+    if (pid === undefined) return;
+    // First of all: the end of a process ends its connections, and without power nobody would hear of it.
     await this.cut();
-    await this.powerOff();
+    process.kill(pid, 'SIGKILL');
+    await waitFor(`${this.name} to be off`, async () => !(await exists(`/proc/${pid}/ns/net`)));
+    await rm(join(this.folder, 'init.pid'), { force: true });
+    await this.#unplug();
   }
 
   /** Starts dockerd as the machine's service manager would at boot; script/up does it on the first boot. */
@@ -215,11 +222,12 @@ export class Machine {
 
   /** Pulls its cable at the far end: the machine sees a link on which nobody answers, and TCP waits. */
   async cut(): Promise<void> {
-    await run('ip', ['link', 'set', `${this.name}v`, 'nomaster']);
+    await run('ip', ['link', 'set', this.#cable, 'nomaster']);
   }
 
+  /** One that is off has its cable again when it boots. */
   async heal(): Promise<void> {
-    await run('ip', ['link', 'set', `${this.name}v`, 'master', bridge, 'up']);
+    if (this.isOn) await run('ip', ['link', 'set', this.#cable, 'master', bridge, 'up']);
   }
 
   /** Nothing passes between the two any more, in silence; others reach both. */
@@ -373,8 +381,7 @@ export class Machine {
   async destroy(): Promise<void> {
     await this.powerOff();
     await run('umount', ['-l', this.root]).catch(ignoreAbsent);
-    await run('ip', ['netns', 'del', this.name]).catch(ignoreAbsent);
-    await run('ip', ['link', 'del', `${this.name}v`]).catch(ignoreAbsent);
+    await this.#unplug();
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
