@@ -296,7 +296,7 @@ export class ControllerClient extends ClusterCalls {
   }
 
   whoAmI(): Promise<{ id: string; name: string }> {
-    return this.#http.json('GET', '/whoami');
+    return this.#http.json('GET', '/whoami', { timeoutMs: viewTimeoutMs });
   }
 
   async listHosts(): Promise<HostView[]> {

@@ -127,3 +127,27 @@ test('while the store is away whoever has a token that it had may look, and says
   assert.equal((await call(wrong(1), '/cluster')).status, 503);
   assert.equal((await bed.call('POST', '/tokens', { name: 'more' })).status, 503);
 });
+
+test('a store that says nothing is waited for once, and then for a moment until it answers again', async () => {
+  const { get } = bed.store;
+  const waitedMs = async () => {
+    let status: number | undefined;
+    void call(testToken).then((answer) => {
+      status = answer.status;
+    });
+    const beganMs = bed.clock.monotonicMs();
+    for (let turn = 0; turn < 50 && status === undefined; turn++) await bed.clock.advance(100);
+    return [status, bed.clock.monotonicMs() - beganMs <= 500];
+  };
+  assert.deepEqual(await waitedMs(), [200, true]);
+  bed.store.get = () => new Promise(() => undefined);
+  assert.deepEqual(
+    [await waitedMs(), await waitedMs()],
+    [
+      [200, false],
+      [200, true],
+    ],
+  );
+  bed.store.get = get;
+  assert.deepEqual(await waitedMs(), [200, true]);
+});

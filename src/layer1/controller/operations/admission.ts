@@ -18,6 +18,8 @@ const wrongTokens: Rate = { perSecond: 1, burst: 20 };
 const maxKnown = 1_000;
 /** A store that has not answered by then is away. */
 const storeLimitMs = 3_000;
+/** After such an answer, for a call that may be answered without it. */
+const silentStoreLimitMs = 300;
 
 export interface AdmissionDeps {
   store: Store;
@@ -34,6 +36,8 @@ export class Admission {
   readonly #calls: RateLimit;
   readonly #wrong: RateLimit;
   readonly #known = new Map<string, Caller>();
+  /** It did not answer the last time: a screen that asks several times would wait each time. */
+  #isStoreSilent = false;
 
   constructor(deps: AdmissionDeps) {
     this.#deps = deps;
@@ -60,11 +64,12 @@ export class Admission {
     const waitMs = this.#known.has(hash) ? 0 : this.#wrong.waitMs(address);
     if (waitMs > 0)
       throw tooMany(waitMs, 'too many calls with wrong tokens came from this address');
-    const { store, clock, internalKey } = this.#deps;
+    const { store, clock, internalKey, observer } = this.#deps;
+    const seen = request.method === 'GET' ? observer.token(hash) : undefined;
+    const limitMs = seen && this.#isStoreSilent ? silentStoreLimitMs : storeLimitMs;
     try {
-      const caller = await within(clock, storeLimitMs, () =>
-        authenticate(store, token, internalKey),
-      );
+      const caller = await within(clock, limitMs, () => authenticate(store, token, internalKey));
+      this.#isStoreSilent = false;
       if (this.#known.size >= maxKnown) this.#known.clear();
       this.#known.set(hash, caller);
       return caller;
@@ -73,9 +78,8 @@ export class Admission {
         this.#known.delete(hash);
         this.#wrong.take(address);
       }
-      const known = this.#deps.observer.token(hash);
-      if (known && request.method === 'GET' && toAppError(error).retry)
-        return { id: known.id, name: known.name };
+      this.#isStoreSilent = toAppError(error).retry;
+      if (seen && this.#isStoreSilent) return { id: seen.id, name: seen.name };
       throw error;
     }
   }
