@@ -2,6 +2,7 @@
 // and judges by its own words, not by the code it judges.
 
 import {
+  type HostDrain,
   type HostSilent,
   hostAlivePrefix,
   hostDrainKey,
@@ -249,8 +250,9 @@ export class Invariants {
 
   /** What a drain began that is over is a job like any other. */
   #isMoveOn({ replaces }: Job, { host = '' }: Job): boolean {
-    const { ledger } = this.#world;
-    return replaces?.because === 'rebalance' || ledger.read(hostDrainKey(host)) !== undefined;
+    if (replaces?.because === 'rebalance') return true;
+    const drain = this.#world.ledger.read(hostDrainKey(host))?.value as HostDrain | undefined;
+    return drain !== undefined && drain.since === replaces?.drainSince;
   }
 
   /** Its host is being drained, or somebody asked for more evenness; or that was so a moment ago. */

@@ -137,7 +137,7 @@ export class ClusterState {
     else if (key.startsWith(hostLoadPrefix)) this.#setLoad(key.slice(hostLoadPrefix.length), value);
     else if (key.startsWith(hostSilentPrefix)) this.#putSilent(key, value, modRevision);
     else if (key.startsWith(hostDrainPrefix))
-      this.#setDrain(key.slice(hostDrainPrefix.length), true);
+      this.#setDrain(key.slice(hostDrainPrefix.length), (value as { since: number }).since);
     else if (key.startsWith(rebalancePrefix)) this.#setRebalance(key, modRevision);
     else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), value);
   }
@@ -154,7 +154,7 @@ export class ClusterState {
       this.#setLoad(key.slice(hostLoadPrefix.length), undefined);
     else if (key.startsWith(hostSilentPrefix)) this.#putSilent(key, undefined, 0);
     else if (key.startsWith(hostDrainPrefix))
-      this.#setDrain(key.slice(hostDrainPrefix.length), false);
+      this.#setDrain(key.slice(hostDrainPrefix.length), undefined);
     else if (key.startsWith(rebalancePrefix)) this.#setRebalance(key, undefined);
     else if (key.startsWith(hostPrefix)) this.#putHost(key.slice(hostPrefix.length), undefined);
     else this.claims.delete(key);
@@ -360,10 +360,10 @@ export class ClusterState {
     if (host) this.index.busyPercent[host.slot] = readLoad.check(value) ? value.busyPercent : 0;
   }
 
-  #setDrain(id: string, isDraining: boolean): void {
+  #setDrain(id: string, since: number | undefined): void {
     const host = this.#host(id);
-    host.isDraining = isDraining;
-    if (isDraining) this.draining.add(host);
+    host.drainSince = since;
+    if (host.isDraining) this.draining.add(host);
     else this.draining.delete(host);
     this.#hostsChanged(host);
   }

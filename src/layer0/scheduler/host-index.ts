@@ -33,8 +33,8 @@ export class KnownHost {
   awaySince: number | undefined;
   /** The reports by which its machine does not answer those that listen for it; undefined while it does. */
   silentBy: readonly Compare[] | undefined;
-  /** It gets no jobs, and those it has go elsewhere; one-per-host jobs belong to it. */
-  isDraining = false;
+  /** When its drain began, unix time in milliseconds; undefined while there is none. */
+  drainSince: number | undefined;
   /** Job records that name it, ended ones too. */
   records = 0;
   /** `80/tcp` to how many of its jobs have it. */
@@ -45,6 +45,11 @@ export class KnownHost {
     this.slot = slot;
     this.awaySince = awaySince;
     this.tags = { [hostIdTag]: id };
+  }
+
+  /** It gets no jobs, and those it has go elsewhere; one-per-host jobs belong to it. */
+  get isDraining(): boolean {
+    return this.drainSince !== undefined;
   }
 
   get hasLease(): boolean {

@@ -180,6 +180,11 @@ const singleton = Type.Boolean({
 export const replacementSchema = Type.Object({
   job: Type.String({ description: 'Stopped once this one is healthy.' }),
   because: oneOf('drain', 'rebalance'),
+  drainSince: Type.Optional(
+    Type.Integer({
+      description: 'The drain by its beginning: another one of that host is not meant.',
+    }),
+  ),
 });
 
 export const formationSchema = Type.Object({

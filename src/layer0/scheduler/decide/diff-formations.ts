@@ -219,7 +219,12 @@ class AppDiff {
     if (process.isSingleton)
       yield this.#stop(formation, job, 'only one runs at once: it ends before the next begins');
     else {
-      const replaces = { job: job.id, because };
+      const drainSince = because === 'drain' ? known.host?.drainSince : undefined;
+      const replaces = {
+        job: job.id,
+        because,
+        ...(drainSince === undefined ? {} : { drainSince }),
+      };
       yield this.#commission(formation, { ...unbound, host: placement.host, replaces });
     }
   }

@@ -119,6 +119,21 @@ test('a job with two replacements has one, and the other is one like any other',
   assert.deepEqual(decide({ hosts: draining, formations: web(2), jobs }), ['stop job-1']);
 });
 
+test('another drain of the same machine makes no replacement of what the first one left', () => {
+  const hosts = [{ id: 'h1' }, { id: 'h2', isDraining: true }, { id: 'h3' }];
+  const left = { replaces: { job: 'job-1', because: 'drain' as const, drainSince: -1 } };
+  const jobs = [
+    { host: 'h2', status: up },
+    { host: 'h3', status: up, ...left },
+  ];
+  assert.deepEqual(decide({ hosts, formations: web(2), jobs }), ['create 3 on h1 for job-1']);
+  const now = { replaces: { ...left.replaces, drainSince: 0 } };
+  const [first, second] = jobs;
+  assert.ok(first && second);
+  const moving = [first, { ...second, ...now }];
+  assert.deepEqual(decide({ hosts, formations: web(1), jobs: moving }), ['stop job-1']);
+});
+
 test('a replacement that is healthy for a moment is looked at again when that was long enough', () => {
   const later: Later = { soon: new Map(), stuck: new Set() };
   const jobs = [

@@ -26,15 +26,21 @@ export function groupJobs(present: KnownJob[]): Group {
   const spares = new Map<string, KnownJob>();
   const counted: KnownJob[] = [];
   for (const known of present) {
-    const { job = '', because } = known.job.replaces ?? {};
+    const { job = '' } = known.job.replaces ?? {};
     const replaced = here.get(job);
     // A drain that is over makes it one like any other: what is most useful stays.
-    const isMoving = because === 'rebalance' || replaced?.host?.isDraining === true;
+    const isMoving = isStillAsked(known.job, replaced);
     // A drain that was over and is back may find that a rebalance made another one meanwhile.
     if (replaced && isMoving && !spares.has(job)) spares.set(job, known);
     else counted.push(known);
   }
   return { present, spares, counted };
+}
+
+function isStillAsked({ replaces }: KnownJob['job'], replaced: KnownJob | undefined): boolean {
+  if (replaces?.because === 'rebalance') return true;
+  const { isDraining = false, drainSince } = replaced?.host ?? {};
+  return isDraining && (replaces?.drainSince ?? drainSince) === drainSince;
 }
 
 /** A replacement that had to leave itself, or may be lost: it is given up, but where it alone is healthy. */
