@@ -24,10 +24,13 @@ export const markDraining: Executor<'markDraining'> = async (step, view, deps) =
     memory.registered = 'no';
     return done;
   }
+  // It is wanted from here on, also when this fails and the lease of the earlier life ends: it is to be taken back.
+  if (memory.registered === 'unknown') memory.registered = 'up';
   const own = view.job && instanceOf(view, view.job, deps.config.hostId);
   const instance = own ?? listed;
   memory.drainingSinceMs ??= deps.clock.monotonicMs();
   if (instance) await deps.discovery.register({ ...instance, state: 'draining' });
+  else await deps.discovery.deregister({ service: step.service, handle: view.jobId });
   memory.registered = instance ? 'draining' : 'no';
   return done;
 };
