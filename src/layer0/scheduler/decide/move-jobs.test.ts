@@ -48,11 +48,6 @@ function web(quantity: number, change: Partial<Formation['processes'][string]> =
 }
 
 const draining = [{ id: 'h1', isDraining: true }, { id: 'h2' }];
-/** Of a web: the others stand for what else is there. */
-function isMove(step: Step): step is Step & { kind: 'create' } {
-  return step.kind === 'create' && step.job.type === 'web';
-}
-
 const forJob = (job: string, because: 'drain' | 'rebalance' = 'drain'): Partial<Job> => ({
   replaces: { job, because },
 });
@@ -316,6 +311,11 @@ test('a rebalance moves one at a time from the fuller host to the emptier one, a
   assert.deepEqual(on(['h1', 'h1', 'h1'], [spare]), ['stop job-1']);
   assert.deepEqual(on(['h1', 'h1', 'h2']), ['settle']);
 });
+
+/** A move of a web: the others stand for what else is there. */
+function isMove(step: Step): step is Step & { kind: 'create' } {
+  return step.kind === 'create' && step.job.type === 'web';
+}
 
 test('a rebalance comes to its end, whatever is where', () => {
   for (let seed = 1; seed <= 400; seed++) {
