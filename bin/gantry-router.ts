@@ -16,7 +16,8 @@ const store = createRemoteStore({ baseUrl: config.hostUrl, ...parts });
 const discovery = createRouterDiscovery({ store, ...parts }, config);
 const host = createHostClient({ baseUrl: config.hostUrl });
 const openSealed = (context: string, sealed: string) => host.open(context, sealed);
-const router = createRouter({ store, discovery, openSealed, ...parts }, config);
+const endConnections = (address: string) => host.endConnections(address);
+const router = createRouter({ store, discovery, openSealed, endConnections, ...parts }, config);
 await router.start();
 
 stopWhenTold(async () => {

@@ -160,6 +160,7 @@ export class Harness {
       store: this.store,
       discovery,
       openSealed: async (_context: string, sealed: string) => sealed,
+      endConnections: async () => 0,
       clock: systemClock,
       random: systemRandom,
       log: routerLog,

@@ -20,6 +20,11 @@ export class Tunnels implements Overlay {
     return [];
   }
 
+  /** Nobody in a simulation has any. */
+  async endConnections(): Promise<number> {
+    return 0;
+  }
+
   forget(): void {
     this.#told = undefined;
   }

@@ -69,6 +69,12 @@ export interface HostClient {
   seal(context: string, plain: string): Promise<string>;
   open(context: string, sealed: string): Promise<string>;
 
+  /**
+   * Ends this machine's own TCP connections to a job's address on another machine that says nothing; answers how many. Never
+   * waits longer than a second.
+   */
+  endConnections(ip: string): Promise<number>;
+
   /** What `gantry doctor` reads. */
   status(): Promise<Record<string, unknown>>;
   /** The same of every machine of the cluster, those that do not answer too; never waits longer than a few seconds. */

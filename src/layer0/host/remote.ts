@@ -13,6 +13,7 @@ import { type MemberReport, streamHeadSchema } from './wire.ts';
 const maxHeadBytes = 4096;
 /** Builds, imports and commits move gigabytes: the time for the head of the answer. */
 const longCallMs = 3_600_000;
+const endConnectionsMs = 1_000;
 const headParser = parser(streamHeadSchema);
 
 type BuildOutput = { line: string } | { image: Image };
@@ -124,6 +125,12 @@ export class RemoteHost implements HostClient {
 
   async open(context: string, sealed: string): Promise<string> {
     return this.#text('/host/open', { context, text: sealed });
+  }
+
+  async endConnections(ip: string): Promise<number> {
+    const path = `/network/connections/${encodeURIComponent(ip)}`;
+    const options = { timeoutMs: endConnectionsMs };
+    return (await this.#http.json<{ ended: number }>('DELETE', path, options)).ended;
   }
 
   memberReports({ checks = false } = {}): Promise<MemberReport[]> {

@@ -10,6 +10,7 @@ import { endpointsOf } from './decide/endpoints.ts';
 import { bridgePrefix, routesName } from './decide/names.ts';
 import type { OverlayWanted } from './decide/overlay.ts';
 import { routesOf } from './decide/routes.ts';
+import { networkErrors } from './errors.ts';
 import { type AddressClaim, Ledger } from './ledger.ts';
 import { machineRoutes } from './machine.ts';
 import {
@@ -292,6 +293,14 @@ export class AppNetworks implements Network {
     await this.#deps.clock.sleep(mendMs);
     const second = new Set(await this.#compare());
     return first.filter((one) => second.has(one));
+  }
+
+  async endConnections(ip: string): Promise<number> {
+    const known = [...(this.#addresses?.entries().values() ?? [])].map(({ value }) => value);
+    const isJob = ({ job }: Address) => !job.startsWith(gatewayHolderPrefix);
+    if (!known.some((one) => one.ip === ip && one.host !== this.#config.host && isJob(one)))
+      throw networkErrors.notElsewhere(`${ip} is no address of a job on another machine`);
+    return this.#deps.overlay.endConnections(ip);
   }
 
   async #compare(): Promise<string[]> {

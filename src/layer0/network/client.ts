@@ -58,6 +58,12 @@ export interface Network extends Component {
    * they do: what the loop mends meanwhile is not told.
    */
   differences(): Promise<string[]>;
+  /**
+   * Ends what this machine's own processes, not containers, have open to the address of a job on another machine; answers how many
+   * connections that were. Who waits there for a machine that is gone hears of it at once, as of a reset. network.notElsewhere
+   * when no other machine has the address.
+   */
+  endConnections(ip: string): Promise<number>;
 }
 
 export interface EngineNetwork {

@@ -38,6 +38,11 @@ export const networkErrors = defineErrors('network', {
     retry: false,
     doc: 'GANTRY_ROUTER_PORTS is not a list of TCP ports and ranges.',
   },
+  notElsewhere: {
+    status: 404,
+    retry: false,
+    doc: 'No job on another machine has or had this address: connections to it are not ended.',
+  },
   firewall: {
     status: 500,
     retry: true,

@@ -1,4 +1,4 @@
-// Routes of the network under /network: what `gantry doctor` and an operator look at. Nothing is changed here.
+// Routes of the network under /network: what `gantry doctor` and an operator look at, and the end of connections that nobody answers.
 
 import type { HttpServer } from '#core/http-server';
 import { Type } from '#core/schema';
@@ -50,6 +50,19 @@ export function registerNetworkRoutes(server: HttpServer, { network }: { network
         throw networkErrors.notFound(`there is no network of app ${params.app}`);
       return network.addresses(params.app);
     },
+  );
+  server.delete<{ Params: { ip: string } }>(
+    '/network/connections/:ip',
+    {
+      schema: {
+        summary:
+          "Ends this machine's own TCP connections to the address of a job on another machine: it is gone, and says nothing.",
+        tags: ['network'],
+        params: Type.Object({ ip: Type.String() }),
+        response: { 200: Type.Object({ ended: Type.Integer() }) },
+      },
+    },
+    async ({ params }) => ({ ended: await network.endConnections(params.ip) }),
   );
   server.get(
     '/network/status',

@@ -91,6 +91,7 @@ function aNetwork(
           tunnels.push(wanted);
         },
         differences: async () => differences.shift() ?? [],
+        endConnections: async () => 2,
       },
       others: () => new Map(Object.entries(machines).filter(([id]) => id !== host)),
       jobsOf: async () => jobs,
@@ -323,6 +324,25 @@ test('what differs from the records is told when it is not mended', async () => 
   assert.deepEqual(await told, [kept]);
   assert.ok(tunnels.length > before, 'it is mended at once');
   assert.deepEqual(await network.differences(), []);
+  await network.stop();
+});
+
+test("connections to a job on another machine can be ended, and to nobody else's address", async () => {
+  const store = createMemoryStore();
+  const { network, clock } = aNetwork(store);
+  await network.start();
+  await network.ensureAppNetwork('app-1', 'shop');
+  const own = await network.allocate('app-1', 'job-1', 'host-1');
+  const other = await network.allocate('app-1', 'job-2', 'host-2');
+  for (let turn = 0; turn < 100; turn++) await clock.advance(1);
+  const server = createHttpServer({ log: silentLog });
+  registerNetworkRoutes(server, { network });
+  const end = async (ip: string) =>
+    (await server.inject({ method: 'DELETE', url: `/network/connections/${ip}` })).json();
+  assert.deepEqual(await end(other.ip), { ended: 2 });
+  for (const ip of [own.ip, '10.1.1.2', '127.0.0.1', 'dport'])
+    assert.equal((await end(ip)).code, 'network.notElsewhere', ip);
+  await server.close();
   await network.stop();
 });
 

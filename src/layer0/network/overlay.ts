@@ -24,6 +24,8 @@ export interface Overlay {
   follow(wanted: OverlayWanted): Promise<void>;
   /** What would have to be done so that the kernel agrees, as commands; none when it does. Nothing is changed. */
   differences(wanted: OverlayWanted): Promise<string[]>;
+  /** Ends this machine's own TCP connections to an address, at once; answers how many. None where its kernel knows no such thing. */
+  endConnections(ip: string): Promise<number>;
 }
 
 export function createOverlay(run: RunCommand = runCommand): Overlay {
@@ -53,6 +55,10 @@ export function createOverlay(run: RunCommand = runCommand): Overlay {
       await last;
       const { ip, bridge } = (await compare(run, wanted)).commands;
       return [...ip.map((line) => `ip ${line}`), ...bridge.map((line) => `bridge ${line}`)];
+    },
+    async endConnections(ip) {
+      const ended = await run('ss', ['--kill', '--no-header', '--tcp', '--ipv4', 'dst', ip]);
+      return ended.split('\n').filter((line) => line !== '').length;
     },
   };
 }

@@ -16,6 +16,7 @@ import { proxyPaths, type RouterConfig } from './config.ts';
 import { registerRouterRoutes } from './http.ts';
 import { ConsumerReport, type PassResult, TableDriver } from './router.ts';
 import { type Certificate, certificatePrefix, type Route, routePrefix } from './wire.ts';
+import type { EndConnections } from './worker.ts';
 
 export { type RouterConfig, routerSettings } from './config.ts';
 
@@ -29,6 +30,7 @@ export interface RouterDeps {
   store: Store;
   discovery: DiscoveryClient;
   openSealed: OpenSealed;
+  endConnections: EndConnections;
   clock: Clock;
   random: Random;
   log: Log;
@@ -70,8 +72,8 @@ export class RouterComponent implements Component {
   constructor(deps: RouterDeps, config: RouterConfig) {
     this.#deps = deps;
     this.#config = config;
-    const { clock, random, log, openSealed } = deps;
-    this.#driver = new TableDriver({ settings: config, openSealed, clock, log });
+    const { clock, random, log } = deps;
+    this.#driver = new TableDriver({ ...deps, settings: config });
     const run = () => this.#pass();
     const backoff = { minMs: 100, maxMs: 2_000 };
     this.#loop = createLoop({ name: 'router', run, resyncMs, backoff, clock, random, log });

@@ -20,7 +20,7 @@ import { noSlots, parseSlots, renderServicesMap, type Slots } from './decide/slo
 import { jobOfServer, makeTable, planRoutes, type RoutePlan, type Table } from './decide/table.ts';
 import { RunningProxy } from './proxy.ts';
 import type { Certificate, Route } from './wire.ts';
-import type { Desired } from './worker.ts';
+import type { Desired, EndConnections } from './worker.ts';
 
 /** While a drain or a starting proxy is waited for. */
 const soonMs = 100;
@@ -37,6 +37,7 @@ export interface PassInputs {
 export interface TableDriverDeps {
   settings: RouterConfig;
   openSealed: OpenSealed;
+  endConnections: EndConnections;
   clock: Clock;
   log: Log;
 }
@@ -195,8 +196,7 @@ export class TableDriver {
     }
     for (const id of ids) {
       if (this.#proxies.has(id)) continue;
-      const { clock, log, settings } = this.#deps;
-      this.#proxies.set(id, new RunningProxy(id, { clock, log, settings, paths: this.#paths }));
+      this.#proxies.set(id, new RunningProxy(id, { ...this.#deps, paths: this.#paths }));
     }
     return [...this.#proxies.values()];
   }

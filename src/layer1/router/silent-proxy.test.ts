@@ -24,6 +24,7 @@ test('a proxy that does not answer is waited for, then not, and its folder stays
   const driver = new TableDriver({
     settings: readConfig(routerSettings, env),
     openSealed: async (_context, sealed) => sealed,
+    endConnections: async () => 0,
     clock,
     log: silentLog,
   });

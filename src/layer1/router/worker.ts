@@ -36,8 +36,12 @@ export interface Desired {
   shape: string;
 }
 
+/** Ends what this machine has open to an address on another machine; answers how many connections. */
+export type EndConnections = (address: string) => Promise<number>;
+
 export interface WorkerDeps {
   channel: Channel;
+  endConnections: EndConnections;
   settings: RouterConfig;
   paths: ProxyPaths;
   clock: Clock;
@@ -115,7 +119,8 @@ export class Worker {
 
   /**
    * A machine that is gone says nothing: what waits for an answer of it would wait for minutes. Its instances are out by
-   * HAProxy's checks by now, so that what is sent again goes elsewhere.
+   * HAProxy's checks by now, so that what is sent again goes elsewhere. HAProxy sends again what was on a connection that has
+   * failed, and never what it is told to end itself: that is only for a machine whose kernel ends no connections.
    */
   async #endSilent(table: Table, state: WorkerState): Promise<void> {
     const { channel, clock, settings } = this.#deps;
@@ -127,10 +132,31 @@ export class Worker {
     const doubtful = doubtfulBackends(table, await observeUsable(channel));
     if (doubtful.length === 0) return;
     const health = await observeHealth(channel, doubtful);
-    const { steps, isWaiting } = decideSilent(table, health, settings.silentBoundMs);
+    const { over, isWaiting } = decideSilent(table, health, settings.silentBoundMs);
     this.#isSilent = isWaiting;
-    if (steps.length > 0) this.#deps.log.warn({ steps }, 'machines are silent: ends what waits');
+    if (over.length === 0) return;
+    const addresses = [...new Set(over.map(({ address }) => address))];
+    this.#deps.log.warn({ addresses }, 'machines are silent: ends what waits for them');
+    const stays = await this.#endConnections(addresses);
+    const left = over.filter(({ address }) => stays.has(address));
+    const steps = left.map(
+      ({ backend, name }): Step => ({ do: 'end-sessions', at: { backend, name } }),
+    );
     await this.#act(state, steps, 'tolerate');
+  }
+
+  /** Answers the addresses to which none could be ended. */
+  async #endConnections(addresses: readonly string[]): Promise<Set<string>> {
+    const { endConnections, log } = this.#deps;
+    const ended = await Promise.all(
+      addresses.map((address) =>
+        endConnections(address).catch((error: unknown) => {
+          log.warn({ err: error, address }, 'connections to a silent machine could not be ended');
+          return 0;
+        }),
+      ),
+    );
+    return new Set(addresses.filter((_address, index) => ended[index] === 0));
   }
 
   /** Of a worker that ends: HAProxy changes nothing in it any more, but its requests count. */

@@ -266,8 +266,8 @@ describe('the steps', () => {
     const [here, elsewhere] = ['1.web.shop:job-1', '1.web.shop:job-2'];
     const judge = (name: string, changes: Partial<typeof silent> = {}) => {
       const health = new Map([['b1', new Map([[name, { ...silent, ...changes }]])]]);
-      const { steps, isWaiting } = decideSilent(table, health, 4_000);
-      return [steps.length, isWaiting];
+      const { over, isWaiting } = decideSilent(table, health, 4_000);
+      return [over.length, isWaiting];
     };
     assert.deepEqual(judge(elsewhere), [1, false]);
     assert.deepEqual(judge(elsewhere, { sinceMs: 3_000 }), [0, true], 'a pause of a link');

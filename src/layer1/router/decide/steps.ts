@@ -184,8 +184,8 @@ export function doubtfulBackends(table: Table, usable: ReadonlyMap<string, numbe
 }
 
 export interface Silent {
-  /** Ends the requests that wait for machines that have been silent for too long; HAProxy sends some of them elsewhere. */
-  steps: Step[];
+  /** Servers on machines that have been silent for too long, for which requests wait. */
+  over: (ServerRef & { address: string })[];
   /** Some wait for one that is silent, but not for too long yet. */
   isWaiting: boolean;
 }
@@ -195,16 +195,16 @@ export function decideSilent(
   health: ReadonlyMap<string, ReadonlyMap<string, ServerHealth>>,
   silentBoundMs: number,
 ): Silent {
-  const steps: Step[] = [];
+  const over: Silent['over'] = [];
   let isWaiting = false;
   for (const [backend, servers] of health)
     for (const [name, { sessions, isSilent, sinceMs }] of servers) {
-      const isElsewhere = table.backends.get(backend)?.get(name)?.isElsewhere ?? false;
-      if (!isElsewhere || !isSilent || sessions === 0) continue;
-      if (sinceMs >= silentBoundMs) steps.push({ do: 'end-sessions', at: { backend, name } });
+      const server = table.backends.get(backend)?.get(name);
+      if (!server?.isElsewhere || !isSilent || sessions === 0) continue;
+      if (sinceMs >= silentBoundMs) over.push({ backend, name, address: server.address });
       else isWaiting = true;
     }
-  return { steps, isWaiting };
+  return { over, isWaiting };
 }
 
 /** The state after a `remove` of which HAProxy did the first half: out of use, but still there. */
