@@ -76,6 +76,17 @@ const jobs: JobView[] = [
   },
   {
     ...bare,
+    id: 'j2b',
+    name: 'web.2',
+    hostName: 'zwei',
+    state: 'up',
+    isSilent: true,
+    reason: 'zwei is silent, and this is what it said last; see gantry host list',
+    createdAt: hourAgo,
+    startedAt: hourAgo,
+  },
+  {
+    ...bare,
     id: 'j3',
     name: 'worker.1',
     type: 'worker',
@@ -297,21 +308,23 @@ wiki          v1       web=1           3 d ago
   },
   {
     words: ['ps', '-a', 'shop'],
-    text: `NAME      STATE    SINCE  RELEASE  HOST  REASON
-web.1     up       1 min  v2       eins
-web.2     failed   8 s    v2             exit 1; restart 4 in 8 s
-worker.1  pending  1 h    v2             no host has 99 GiB free
+    text: `NAME      STATE       SINCE  RELEASE  HOST  REASON
+web.1     up          1 min  v2       eins
+web.2     failed      8 s    v2             exit 1; restart 4 in 8 s
+web.2     up, silent  1 h    v2       zwei  zwei is silent, and this is what it said last; see gantry host list
+worker.1  pending     1 h    v2             no host has 99 GiB free
 `,
     note: '1 that ended not shown; gantry ps --all shows them\n',
     json: jobs,
   },
   {
     words: ['ps', '-a', 'shop', '--all'],
-    text: `NAME      STATE    SINCE  RELEASE  HOST  REASON
-web.1     up       1 min  v2       eins
-web.2     failed   8 s    v2             exit 1; restart 4 in 8 s
-worker.1  pending  1 h    v2             no host has 99 GiB free
-run.1     down     2 min  v2             exit 0
+    text: `NAME      STATE       SINCE  RELEASE  HOST  REASON
+web.1     up          1 min  v2       eins
+web.2     failed      8 s    v2             exit 1; restart 4 in 8 s
+web.2     up, silent  1 h    v2       zwei  zwei is silent, and this is what it said last; see gantry host list
+worker.1  pending     1 h    v2             no host has 99 GiB free
+run.1     down        2 min  v2             exit 0
 `,
     json: jobs,
   },
@@ -449,6 +462,7 @@ Git        ${api.gitUrl}/shop.git
 Release    v2, 1 h ago by ada: Deploy 3f2a9c1
 Processes  web: 1 of 2 up
              web.2 failed: exit 1; restart 4 in 8 s
+             web.2 up, silent: zwei is silent, and this is what it said last; see gantry host list
            worker: 0 of 1 up
              worker.1 pending: no host has 99 GiB free
 Rollout    in batches of 2
@@ -459,7 +473,7 @@ Id         app-1
 `,
   );
   const { stdout: json } = await home.gantry(['info', '-a', 'shop', '--json']);
-  assert.equal((JSON.parse(json) as { jobs: unknown[] }).jobs.length, 4);
+  assert.equal((JSON.parse(json) as { jobs: unknown[] }).jobs.length, 5);
 });
 
 test('a log is lines with their time and process, and a gap looks like no line', async () => {

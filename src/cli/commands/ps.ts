@@ -35,7 +35,8 @@ function isOver({ state, kind }: JobView): boolean {
   return state === 'down' || (state === 'failed' && kind === 'ephemeral');
 }
 
-export function stateText({ state, isHealthy }: JobView): string {
+export function stateText({ state, isHealthy, isSilent }: JobView): string {
+  if (isSilent) return `${state}, silent`;
   return state === 'up' && !isHealthy ? 'up, unhealthy' : state;
 }
 

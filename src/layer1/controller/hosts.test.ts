@@ -8,6 +8,7 @@ import { type Job, jobKey } from '#layer0/scheduler/wire';
 import type { HostDetail, HostView } from './api.ts';
 import { listHosts } from './operations/hosts.ts';
 import { TestBed } from './test-bed.ts';
+import type { JobView } from './wire.ts';
 
 let bed: TestBed;
 beforeEach(async () => {
@@ -50,6 +51,24 @@ test('a machine is up while its daemon is heard of, silent afterwards, and joini
     [first.id, 'joining'],
     ['host-new', 'joining'],
   ]);
+});
+
+test('what runs on a machine that is not heard of is shown as what was heard last', async () => {
+  await bed.deployShop();
+  const { items } = await bed.ok<{ items: JobView[] }>('GET', '/apps/shop/jobs');
+  const host = items[0]?.host ?? '';
+  const states = async () => {
+    const answer = await bed.ok<{ items: JobView[] }>('GET', '/apps/shop/jobs');
+    return answer.items.map((job) => [job.state, job.isHealthy, job.isSilent, job.reason]);
+  };
+  const machine = { id: host, name: 'eins', address: '10.0.0.1', memoryBytes: 1, cpuMillis: 1 };
+  const record = { put: hostKey(host), value: { ...machine, engineVersion: '1', version: 'a' } };
+  const alive = { put: hostAliveKey(host), value: {} };
+  await bed.store.txn({ compare: [], operations: [record, alive] });
+  assert.deepEqual(await states(), [['up', true, undefined, undefined]]);
+  await bed.store.txn({ compare: [], operations: [{ delete: hostAliveKey(host) }] });
+  const reason = 'eins is silent, and this is what it said last; see gantry host list';
+  assert.deepEqual(await states(), [['up', false, true, reason]]);
 });
 
 test('a machine that two others do not hear is silent before its daemon counts as gone, and why is said', async () => {

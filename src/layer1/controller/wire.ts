@@ -227,6 +227,11 @@ export const jobViewSchema = Type.Object({
   version: Type.Integer(),
   state: oneOf('pending', 'placed', 'starting', 'up', 'stopping', 'down', 'failed'),
   isHealthy: Type.Boolean(),
+  isSilent: Type.Optional(
+    Type.Literal(true, {
+      description: 'Its machine is not heard of: the state is what that machine said last.',
+    }),
+  ),
   attempt: Type.Integer(),
   reason: Type.Optional(Type.String()),
   host: Type.Optional(Type.String()),

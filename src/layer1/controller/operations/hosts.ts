@@ -23,24 +23,18 @@ import { eventOperation } from '../events.ts';
 
 export async function listHosts(context: Context): Promise<HostView[]> {
   const { store, membership, observer } = context;
-  const [hosts, alive, loads, tags, drains, silences, members] = await Promise.all([
-    readAll<Host>(store, hostPrefix),
-    readAll<unknown>(store, hostAlivePrefix),
+  const [{ hosts, stateOf }, loads, tags, drains, members] = await Promise.all([
+    readHeard(store),
     readAll<HostLoad>(store, hostLoadPrefix),
     readAll<Record<string, string>>(store, hostTagsPrefix),
     readAll<HostDrain>(store, hostDrainPrefix),
-    readAll<HostSilent>(store, hostSilentPrefix),
     membership.list(),
   ]);
   const here = [...observer.allJobs()].filter((job) => !isEnded(job, observer.status(job.id)));
   const placed = Map.groupBy(here, ({ host }) => host);
-  const whoMiss = (id: string) =>
-    [...silences].flatMap(([watcher, silence]) =>
-      silence.hosts.includes(id) ? [hosts.get(watcher)?.name ?? watcher] : [],
-    );
   const known = [...hosts.values()].map((host) => ({
     ...shownOf(host),
-    ...stateOf(alive.has(host.id), whoMiss(host.id)),
+    ...stateOf(host.id),
     ...loads.get(host.id),
     jobs: placed.get(host.id)?.filter(({ desired }) => desired === 'up').length ?? 0,
     ...drainOf(drains.get(host.id), placed.get(host.id) ?? []),
@@ -48,6 +42,26 @@ export async function listHosts(context: Context): Promise<HostView[]> {
   }));
   const joining = members.filter(({ hostId }) => !hosts.has(hostId)).map(joiningView);
   return [...known, ...joining].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export interface Heard {
+  /** Those that have registered, by id. */
+  hosts: ReadonlyMap<string, Host>;
+  /** Of one that has registered: is it heard of, and if not, by whom. */
+  stateOf(id: string): Pick<HostView, 'state' | 'reason'>;
+}
+
+export async function readHeard(store: Store): Promise<Heard> {
+  const [hosts, alive, silences] = await Promise.all([
+    readAll<Host>(store, hostPrefix),
+    readAll<unknown>(store, hostAlivePrefix),
+    readAll<HostSilent>(store, hostSilentPrefix),
+  ]);
+  const whoMiss = (id: string) =>
+    [...silences].flatMap(([watcher, silence]) =>
+      silence.hosts.includes(id) ? [hosts.get(watcher)?.name ?? watcher] : [],
+    );
+  return { hosts, stateOf: (id) => judge(alive.has(id), whoMiss(id)) };
 }
 
 export async function createJoinToken(context: Context): Promise<JoinToken> {
@@ -71,7 +85,7 @@ function shownOf({ id, name, address, version, engineVersion, memoryBytes, cpuMi
 }
 
 /** `missedBy` are names of machines that its kernel does not answer; one alone may be the one that is cut off. */
-function stateOf(isAlive: boolean, missedBy: string[]): Pick<HostView, 'state' | 'reason'> {
+function judge(isAlive: boolean, missedBy: string[]): Pick<HostView, 'state' | 'reason'> {
   if (missedBy.length > 1 || (missedBy.length === 1 && !isAlive)) {
     const reason = `it does not answer ${missedBy.join(', ')}: is it on, and its cable in?`;
     return { state: 'silent', reason };

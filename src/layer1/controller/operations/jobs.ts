@@ -2,10 +2,9 @@
 
 import type { Duplex } from 'node:stream';
 import { hasCode } from '#core/errors';
-import { type Host, hostPrefix, type JobStatus } from '#layer0/host/wire';
+import type { JobStatus } from '#layer0/host/wire';
 import { isEnded, stateOf } from '#layer0/scheduler/client';
 import { type Job, jobKey } from '#layer0/scheduler/wire';
-import { listAll } from '#layer0/store/client';
 import type { Run } from '../api.ts';
 import type { Caller, Context } from '../context.ts';
 import { checkEnv } from '../decide/env.ts';
@@ -18,6 +17,7 @@ import { nameOf, seenJob } from '../view.ts';
 import type { JobView } from '../wire.ts';
 import { AppChanges } from './app-changes.ts';
 import { sealEnv } from './env.ts';
+import { readHeard } from './hosts.ts';
 import { readBase, refuseSystem } from './releases.ts';
 
 /** Longest wait of an attach for the job's container. */
@@ -40,17 +40,29 @@ export function jobView(job: Job, status: JobStatus | undefined): JobView {
 
 export async function readJobs({ store, observer }: Context, name: string): Promise<JobView[]> {
   const { value: app } = await readApp(store, name);
-  const hosts = await listAll<Host>(store, hostPrefix);
-  const names = new Map(hosts.map(({ value }) => [value.id, value.name]));
-  const onHost = ({ host = '' }: Job) => {
-    const hostName = names.get(host);
-    return hostName === undefined ? {} : { hostName };
+  const { hosts, stateOf: stateOfHost } = await readHeard(store);
+  const placed = (job: Job): JobView => {
+    const view = jobView(job, observer.status(job.id));
+    const host = hosts.get(job.host ?? '');
+    if (!host) return view;
+    const isSilent = running.has(view.state) && stateOfHost(host.id).state === 'silent';
+    const lastHeard = {
+      isSilent: true,
+      isHealthy: false,
+      reason: silentReason(host.name),
+    } as const;
+    return { ...view, hostName: host.name, ...(isSilent ? lastHeard : {}) };
   };
   return observer
     .jobs(app.id)
-    .map((job) => ({ ...jobView(job, observer.status(job.id)), ...onHost(job) }))
+    .map(placed)
     .sort((a, b) => (a.type === b.type ? indexOf(a) - indexOf(b) : a.type < b.type ? -1 : 1));
 }
+
+/** States in which something may have happened that its machine could not say. */
+const running: ReadonlySet<JobView['state']> = new Set(['starting', 'up', 'stopping']);
+const silentReason = (host: string) =>
+  `${host} is silent, and this is what it said last; see gantry host list`;
 
 function indexOf({ name }: JobView): number {
   return Number(name.slice(name.lastIndexOf('.') + 1));
