@@ -34,10 +34,17 @@ test('all machines are asked at once; one that does not answer is named, and clo
   const clock = new FakeClock();
   const now = clock.now();
   const peers = {
-    list: () => ['eins', 'zwei', 'drei'].map((name) => ({ hostId: name, name, address: name })),
+    list: () =>
+      ['eins', 'zwei', 'drei', 'vier'].map((name) => ({
+        hostId: name,
+        name,
+        address: name,
+        port: 1,
+      })),
     client: (hostId: string) => ({
       async json<T>(): Promise<T> {
         if (hostId === 'drei') throw coreErrors.unreachable('the link is cut');
+        if (hostId === 'vier') return never();
         await clock.sleep(100);
         return { version: 'b', now: now + 5_050 } as T;
       },
@@ -45,8 +52,13 @@ test('all machines are asked at once; one that does not answer is named, and clo
   };
   const self = { hostId: 'eins', name: 'eins', address: 'eins' };
   const report = async () => ({ version: 'a' });
-  const pending = reportMembers({ self, peers, report, clock });
+  const askKernel = async ({ hostId }: { hostId: string }, withinMs: number) => {
+    if (hostId === 'vier') await clock.sleep(withinMs);
+    return hostId !== 'vier';
+  };
+  const pending = reportMembers({ self, peers, askKernel, report, clock });
   await clock.advance(100);
+  await clock.advance(2_000);
   const reports = await pending;
   assert.deepEqual(
     reports.map(({ name, report, error }) => [name, report?.version ?? error]),
@@ -54,6 +66,7 @@ test('all machines are asked at once; one that does not answer is named, and clo
       ['eins', 'a'],
       ['zwei', 'b'],
       ['drei', 'the link is cut'],
+      ['vier', 'nothing there answers within 2 s, not even its kernel'],
     ],
   );
   assert.deepEqual([reports[1]?.clockAheadMs, reports[1]?.roundTripMs], [5_000, 100]);

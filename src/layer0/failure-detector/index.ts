@@ -10,7 +10,7 @@ import { type Ask, createAsk, type Peer } from './probe.ts';
 import { watchedBy } from './wire.ts';
 
 export { failureDetectorSettings } from './config.ts';
-export type { Peer } from './probe.ts';
+export { type Ask, createAsk, type Peer } from './probe.ts';
 
 export interface FailureDetectorDeps {
   /** All other members. */
