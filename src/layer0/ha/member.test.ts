@@ -135,9 +135,9 @@ async function begin(): Promise<void> {
 
 /** Time passes only between the passes of the loop: a slow disk is no slow etcd. */
 async function pass(ms = 500): Promise<void> {
-  const isRunning = () => (member.status().loop as { isRunning: boolean }).isRunning;
+  const isPassing = () => (member.status().loop as { isRunning: boolean }).isRunning;
   await clock.advance(ms);
-  while (isRunning()) await new Promise((resolve) => setImmediate(resolve));
+  while (isPassing()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 async function until(holds: () => boolean, what: string): Promise<void> {
@@ -148,6 +148,7 @@ async function until(holds: () => boolean, what: string): Promise<void> {
   assert.fail(`${what}: ${engine.etcd().join(', ')}; ${JSON.stringify(member.renewal)}`);
 }
 
+const isRunning = () => engine.etcd().join() === 'gantry-etcd old running';
 const isSettled = () => member.renewal.state === 'settled';
 
 /** It runs, made from the image `old`; then the daemon is of `new`. */
@@ -160,6 +161,26 @@ async function upgraded(): Promise<void> {
   engine.runDaemon('new');
   await begin();
 }
+
+test('an etcd that ended is started at once, and one that ends each time not twice a second for ever', async () => {
+  engine.runDaemon('old');
+  await begin();
+  await member.run(plan);
+  await until(() => isSettled() && engine.etcd().length === 1, 'it runs');
+  let starts = 0;
+  const { start } = engine;
+  engine.start = async (id) => {
+    starts++;
+    await start.call(engine, id);
+    await engine.stop('gantry-etcd');
+  };
+  await engine.stop('gantry-etcd');
+  await until(() => starts === 1, 'it is started again');
+  for (let passes = 0; passes < 120; passes++) await pass();
+  assert.ok(starts > 6 && starts < 20, `${starts} starts in a minute`);
+  engine.start = start;
+  await until(isRunning, 'its disk is back');
+});
 
 describe('the etcd of a machine whose daemon has another image', () => {
   test('is replaced, and two never run on one folder', async () => {

@@ -8,6 +8,7 @@ import type { Clock } from '#core/clock';
 import type { Log } from '#core/log';
 import type { Random } from '#core/random';
 import { createLoop, type Loop } from '#core/reconcile';
+import { backoffMs, isWorthTelling } from '#core/retry';
 import type { Container, ContainerSpec, OwnContainers, Runtime } from '#layer0/host/index';
 import { lookMs, renewalLimitMs, renewalLookMs, renewalWaitMs } from './config.ts';
 import { type ContainersSeen, type EngineStep, planContainer } from './decide/plan-container.ts';
@@ -40,6 +41,9 @@ export interface MemberConfig {
 }
 
 const hostName = 'gantry-host';
+/** Before one that ends soon after each start is started again; one that ran for so long has not ended soon. */
+const restartBackoff = { minMs: 500, maxMs: 10_000 };
+const steadyMs = 30_000;
 /** What of its log is said when a container does not come up. */
 const saidLines = 5;
 
@@ -64,6 +68,8 @@ export class EtcdMember {
   #renewedSinceMs: number | undefined;
   /** Hash of what did not come up. */
   #refused: string | undefined;
+  /** How often in a row it was started again, when last, and how long it is let be then. */
+  #restarts = { count: 0, atMs: Number.NEGATIVE_INFINITY, restMs: 0 };
 
   constructor(deps: MemberDeps, config: MemberConfig) {
     this.#deps = deps;
@@ -129,6 +135,8 @@ export class EtcdMember {
     if (step.kind === 'nothing') return this.#settle(seen, plan);
     if (seen.before) this.#renewedSinceMs ??= this.#deps.clock.monotonicMs();
     if (step.kind === 'set-aside') return this.#setAside(plan, signal);
+    const restMs = step.kind === 'start' ? this.#restMs() : 0;
+    if (restMs > 0) return { againMs: restMs };
     await this.#act(step, { wanted, plan, found });
     return { againMs: renewalLookMs };
   }
@@ -167,7 +175,8 @@ export class EtcdMember {
         return runtime.remove(current?.id ?? '');
       case 'start':
         if (await this.#isRefused(pass)) return;
-        log.warn({ exitCode: current?.exitCode }, 'etcd had ended and is started again');
+        if (isWorthTelling(this.#countRestart()))
+          log.warn({ exitCode: current?.exitCode }, 'etcd had ended and is started again');
         return runtime.start(current?.id ?? '');
       case 'create':
         if (await this.#isRefused(pass)) return;
@@ -183,6 +192,19 @@ export class EtcdMember {
         log.warn('the etcd before it runs again');
         return;
     }
+  }
+
+  #restMs(): number {
+    const { atMs, restMs } = this.#restarts;
+    return atMs + restMs - this.#deps.clock.monotonicMs();
+  }
+
+  #countRestart(): number {
+    const { clock, random } = this.#deps;
+    const atMs = clock.monotonicMs();
+    const count = atMs - this.#restarts.atMs < steadyMs ? this.#restarts.count + 1 : 1;
+    this.#restarts = { count, atMs, restMs: backoffMs(count, restartBackoff, random) };
+    return count;
   }
 
   async #setAside({ token }: MemberPlan, signal: AbortSignal): Promise<void | { againMs: number }> {

@@ -66,7 +66,12 @@ async function checkLayer0(context: Context): Promise<Check[]> {
 async function checkCopies({ ha }: Context): Promise<string | undefined> {
   const { engine, health, summary, members } = await ha.status();
   if (engine !== 'etcd') return undefined;
-  if (health !== 'healthy') return summary;
+  if (health !== 'healthy') {
+    const isAnyAway = members.some(({ isReachable }) => !isReachable);
+    return isAnyAway
+      ? `${summary}; is it on, and \`docker logs gantry-etcd\` there fine?`
+      : summary;
+  }
   const large = members.filter(({ dbBytes }) => dbBytes > largeStoreBytes);
   if (large.length === 0) return undefined;
   const mib = Math.round(Math.max(...large.map(({ dbBytes }) => dbBytes)) / 1024 ** 2);
