@@ -3,7 +3,7 @@
 import { rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { destroyFurther } from './bed.ts';
-import { machinesFolder, removeUnderlay } from './machine.ts';
+import { Machine, machinesFolder, removeUnderlay } from './machine.ts';
 import { checkout, theMachine } from './platform.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -36,7 +36,13 @@ export async function destroyAll(): Promise<void> {
 export async function withPlatform<T>(work: () => Promise<T>): Promise<T> {
   if (theMachine().isOn) return work();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void destroyAll().finally(() => process.exit(130)));
+    process.once(signal, () => {
+      Machine.areEnding = true;
+      // What was under way may have begun to make another one by then.
+      void destroyAll()
+        .then(destroyAll)
+        .finally(() => process.exit(130));
+    });
   try {
     await bringUp();
     return await work();

@@ -101,6 +101,7 @@ export class Machine {
    * `like` is a machine whose installed packages it gets, and nothing else of it: that saves installing them again.
    */
   async create({ like }: { like?: Machine } = {}): Promise<void> {
+    this.#refuseAtEnd();
     await this.destroy();
     await mkdir(this.root, { recursive: true });
     if (this.options.diskMegabytes !== undefined) await this.#makeDisk(this.options.diskMegabytes);
@@ -119,8 +120,12 @@ export class Machine {
       await cp(bundle, join(this.root, 'etc/ssl/certs/ca-certificates.crt'), { dereference: true });
   }
 
+  /** Set by who is told to end: what is still under way in this process makes nothing that nobody would remove. */
+  static areEnding = false;
+
   /** Boots: namespaces and an init, nothing else runs yet. */
   async powerOn(): Promise<void> {
+    this.#refuseAtEnd();
     await this.#plugIn();
     const script = join(import.meta.dirname, 'machine-init.sh');
     const args = [
@@ -155,6 +160,10 @@ export class Machine {
   }
 
   /** As a kernel that begins has it: a network card on a cable, and nothing of what was there before. */
+  #refuseAtEnd(): void {
+    if (Machine.areEnding) throw new Error(`${this.name} is not made or started: all machines go`);
+  }
+
   async #plugIn(): Promise<void> {
     await this.#unplug();
     await ensureUnderlay();
