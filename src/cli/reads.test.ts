@@ -77,7 +77,7 @@ const jobs: JobView[] = [
   {
     ...bare,
     id: 'j2b',
-    name: 'web.2',
+    name: 'web.3',
     hostName: 'zwei',
     state: 'up',
     isSilent: true,
@@ -311,7 +311,7 @@ wiki          v1       web=1           3 d ago
     text: `NAME      STATE       SINCE  RELEASE  HOST  REASON
 web.1     up          1 min  v2       eins
 web.2     failed      8 s    v2             exit 1; restart 4 in 8 s
-web.2     up, silent  1 h    v2       zwei  zwei is silent, and this is what it said last; see gantry host list
+web.3     up, silent  1 h    v2       zwei  zwei is silent, and this is what it said last; see gantry host list
 worker.1  pending     1 h    v2             no host has 99 GiB free
 `,
     note: '1 that ended not shown; gantry ps --all shows them\n',
@@ -322,7 +322,7 @@ worker.1  pending     1 h    v2             no host has 99 GiB free
     text: `NAME      STATE       SINCE  RELEASE  HOST  REASON
 web.1     up          1 min  v2       eins
 web.2     failed      8 s    v2             exit 1; restart 4 in 8 s
-web.2     up, silent  1 h    v2       zwei  zwei is silent, and this is what it said last; see gantry host list
+web.3     up, silent  1 h    v2       zwei  zwei is silent, and this is what it said last; see gantry host list
 worker.1  pending     1 h    v2             no host has 99 GiB free
 run.1     down        2 min  v2             exit 0
 `,
@@ -462,7 +462,7 @@ Git        ${api.gitUrl}/shop.git
 Release    v2, 1 h ago by ada: Deploy 3f2a9c1
 Processes  web: 1 of 2 up
              web.2 failed: exit 1; restart 4 in 8 s
-             web.2 up, silent: zwei is silent, and this is what it said last; see gantry host list
+             web.3 up, silent: zwei is silent, and this is what it said last; see gantry host list
            worker: 0 of 1 up
              worker.1 pending: no host has 99 GiB free
 Rollout    in batches of 2

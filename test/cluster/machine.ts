@@ -51,6 +51,8 @@ interface ShellOptions {
 }
 
 export class Machine {
+  /** Set by who is told to end: what is still under way in this process makes nothing that nobody would remove. */
+  static areEnding = false;
   readonly name: string;
   readonly address: string;
   readonly folder: string;
@@ -120,9 +122,6 @@ export class Machine {
       await cp(bundle, join(this.root, 'etc/ssl/certs/ca-certificates.crt'), { dereference: true });
   }
 
-  /** Set by who is told to end: what is still under way in this process makes nothing that nobody would remove. */
-  static areEnding = false;
-
   /** Boots: namespaces and an init, nothing else runs yet. */
   async powerOn(): Promise<void> {
     this.#refuseAtEnd();
@@ -159,11 +158,11 @@ export class Machine {
     });
   }
 
-  /** As a kernel that begins has it: a network card on a cable, and nothing of what was there before. */
   #refuseAtEnd(): void {
     if (Machine.areEnding) throw new Error(`${this.name} is not made or started: all machines go`);
   }
 
+  /** As a kernel that begins has it: a network card on a cable, and nothing of what was there before. */
   async #plugIn(): Promise<void> {
     await this.#unplug();
     await ensureUnderlay();

@@ -44,6 +44,7 @@ const hostName = 'gantry-host';
 /** Before one that ends soon after each start is started again; one that ran for so long has not ended soon. */
 const restartBackoff = { minMs: 500, maxMs: 10_000 };
 const steadyMs = 30_000;
+const noRestarts = { count: 0, atMs: Number.NEGATIVE_INFINITY, restMs: 0 };
 /** What of its log is said when a container does not come up. */
 const saidLines = 5;
 
@@ -69,7 +70,7 @@ export class EtcdMember {
   /** Hash of what did not come up. */
   #refused: string | undefined;
   /** How often in a row it was started again, when last, and how long it is let be then. */
-  #restarts = { count: 0, atMs: Number.NEGATIVE_INFINITY, restMs: 0 };
+  #restarts = noRestarts;
 
   constructor(deps: MemberDeps, config: MemberConfig) {
     this.#deps = deps;
@@ -189,6 +190,8 @@ export class EtcdMember {
         return this.#judge(pass);
       case 'put-back':
         await containers.rename(etcdBeforeName, etcdName);
+        // How often the other one ended says nothing of this one.
+        this.#restarts = noRestarts;
         log.warn('the etcd before it runs again');
         return;
     }
