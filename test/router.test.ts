@@ -281,6 +281,12 @@ describe('an instance on a machine that falls silent', { skip }, () => {
     await harness.startRouter();
     await harness.addRoute({ service: 'web.shop', domain: 'shop.test' });
     const silent = await startFallingSilent();
+    const ended: number[] = [];
+    harness.endConnections = async () => {
+      const count = await silent.endConnections();
+      ended.push(count);
+      return count;
+    };
     try {
       await harness.discovery.register({
         id: '1.web.shop',
@@ -306,6 +312,10 @@ describe('an instance on a machine that falls silent', { skip }, () => {
       status = 0;
       silent.fall();
       await waitFor('the other one to answer', () => status === 200);
+      assert.ok(
+        ended.some((count) => count > 0),
+        'it was the connection that ended, not the request',
+      );
     } finally {
       await silent.stop();
     }

@@ -152,6 +152,9 @@ export class Harness {
     return proxy;
   }
 
+  /** What a router asks of the host daemon when a machine is silent. */
+  endConnections = async (_address: string): Promise<number> => 0;
+
   async startRouter(): Promise<RouterComponent> {
     const parts = { store: this.store, clock: systemClock, random: systemRandom, log: silentLog };
     const discovery = createRouterDiscovery(parts, this.config);
@@ -160,7 +163,7 @@ export class Harness {
       store: this.store,
       discovery,
       openSealed: async (_context: string, sealed: string) => sealed,
-      endConnections: async () => 0,
+      endConnections: (address: string) => this.endConnections(address),
       clock: systemClock,
       random: systemRandom,
       log: routerLog,
